@@ -1,0 +1,79 @@
+"""Guidance by the likelihood of the class, as projected scores (Section 2): what the paper argues against.
+
+Both rules weight the likelihood gradient of Bayes' rule (Eq. 4). Their φ is a class as a one-hot vector, (K,) or
+(N, K); φ = None is the score without guidance.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fgs.noise import per_row
+from fgs.protocols import ProjectedScore
+
+LogLikelihood = Callable[[Tensor, Tensor], Tensor]
+"""(x, sigma) -> log p_σ(y|x): from x (N, *shape) and σ () or (N,), one column a class, (N, K)."""
+
+
+@dataclass(frozen=True)
+class ClassifierFreeGuidance:
+    """Classifier-free guidance, (1 + ω)·conditional − ω·unconditional (Section 2, after Ho & Salimans 2022).
+
+    Attributes:
+        conditional: score that takes the class as φ.
+        unconditional: score of the mixture, called with φ = None; it may be the same object.
+        omega: ω ≥ 0; 0 is the conditional score alone.
+    """
+
+    conditional: ProjectedScore
+    unconditional: ProjectedScore
+    omega: float
+
+    def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        """Return the guided σ²·score, the shape of x; arguments as in `ProjectedScore`."""
+        s = self.unconditional(x, None, sigma)
+        if phi is None:
+            return s
+        return (1 + self.omega) * self.conditional(x, phi, sigma) - self.omega * s
+
+
+@dataclass(frozen=True)
+class ClassifierGuidance:
+    """Classifier guidance, s + scale·σ²∇log p_σ(y|x) (Eq. 4, after Dhariwal & Nichol 2021).
+
+    Attributes:
+        score: score of the mixture, called with φ = None.
+        log_likelihood: log p_σ(y|x), differentiable in x; Bayes' rule wants it at the noise level of x.
+        scale: 1 is Bayes' rule.
+    """
+
+    score: ProjectedScore
+    log_likelihood: LogLikelihood
+    scale: float = 1.0
+
+    def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        """Return the guided σ²·score, the shape of x; arguments as in `ProjectedScore`, σ required with φ."""
+        s = self.score(x, None, sigma)
+        if phi is None:
+            return s
+        if sigma is None:
+            raise ValueError("sigma: classifier guidance needs the noise level of x")
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad((phi * self.log_likelihood(x, sigma)).sum(), x)
+        return s + self.scale * per_row(sigma, x).square() * gradient
+
+
+def clean_classifier(log_likelihood: LogLikelihood, sigma_clean: float) -> LogLikelihood:
+    """Apply the classifier of (almost) clean data to noisy data, whatever their σ.
+
+    This is the error that Section 2 warns of, p_σ(y|x_σ) ≠ p(y|x_σ): sure of a class where the noise leaves no ground
+    to be sure, it pushes by (x'_y − x)/λ² instead of /(λ² + σ²).
+
+    Args:
+        log_likelihood: log p_σ(y|x).
+        sigma_clean: the noise level that the classifier knows, in the units of x.
+    """
+    return lambda x, sigma: log_likelihood(x, sigma.new_tensor(sigma_clean))

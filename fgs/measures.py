@@ -1,0 +1,118 @@
+"""Distances between sample sets, each to be read against the floor that two true sets of the same size leave.
+
+No distance of finite sets is zero. `two_sample_floor` says how large it is when nothing is wrong; a method is judged by
+its distance divided by that floor.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""(x, y) -> (): a distance between the sample sets (N, d) and (M, d)."""
+
+
+def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
+    """Return the Wasserstein distance W1 = ∫|F_x⁻¹ − F_y⁻¹| of two sets on a line, in their units.
+
+    Args:
+        x: (N,) or (N, 1).
+        y: (M,) or (M, 1).
+    """
+    return _quantile_gap(x.reshape(-1, 1), y.reshape(-1, 1), power=1)[0]
+
+
+def sliced_wasserstein_2(x: Tensor, y: Tensor, directions: int = 128, generator: Generator | None = None) -> Tensor:
+    """Return the sliced W2: the root mean square of W2 over random directions, in the units of x.
+
+    Args:
+        x: (N, d).
+        y: (M, d).
+        directions: how many unit vectors, uniform on the sphere.
+        generator: CPU generator of the directions; None is torch's own.
+    """
+    u = torch.randn(x.shape[1], directions, generator=generator, dtype=torch.float64).to(x)
+    u = u / u.norm(dim=0)
+    return _quantile_gap(x @ u, y @ u, power=2).mean().sqrt()
+
+
+def _quantile_gap(x: Tensor, y: Tensor, power: int) -> Tensor:
+    """∫|F_x⁻¹(q) − F_y⁻¹(q)|^power dq of each column: (N, D), (M, D) -> (D,). Exact, sizes may differ."""
+    x, y = x.sort(0).values, y.sort(0).values
+    if x.shape[0] == y.shape[0]:
+        return (x - y).abs().pow(power).mean(0)
+    N, M = x.shape[0], y.shape[0]
+    # both quantile functions are constant between the levels i/N and j/M; in integers of 1/(NM) no level is lost
+    levels = torch.cat([torch.arange(N) * M, torch.arange(M) * N]).sort().values
+    width = torch.diff(levels, append=torch.tensor([N * M])).to(x) / (N * M)
+    gap = (x[(levels // M).to(x.device)] - y[(levels // N).to(x.device)]).abs().pow(power)
+    return (gap * width[:, None]).sum(0)
+
+
+def energy_distance(x: Tensor, y: Tensor) -> Tensor:
+    """Return the energy distance 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ (V-statistic, not rooted), in the units of x.
+
+    Pairs of a point with itself count, so that it is never negative. Memory does not grow with N·M.
+
+    Args:
+        x: (N, d).
+        y: (M, d).
+    """
+    return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+
+
+def _mean_distance(x: Tensor, y: Tensor, pairs: int = 2**22) -> Tensor:
+    """E‖X − Y‖ over all pairs, at most `pairs` of them in memory at a time."""
+    if x.shape[1] == 1:
+        return _mean_distance_on_line(x[:, 0], y[:, 0])
+    rows = max(1, pairs // y.shape[0])
+    total = x.new_zeros(())
+    for first in range(0, x.shape[0], rows):
+        total += torch.cdist(x[first : first + rows], y).sum()
+    return total / (x.shape[0] * y.shape[0])
+
+
+def _mean_distance_on_line(x: Tensor, y: Tensor) -> Tensor:
+    """E|X − Y| = ∫ F_x(1 − F_y) + F_y(1 − F_x), by one sort."""
+    points, order = torch.cat([x, y]).sort()
+    from_x = (order < x.shape[0]).to(x)
+    F_x = from_x.cumsum(0)[:-1] / x.shape[0]
+    F_y = (1 - from_x).cumsum(0)[:-1] / y.shape[0]
+    return ((F_x * (1 - F_y) + F_y * (1 - F_x)) * points.diff()).sum()
+
+
+def two_sample_floor(distance: Distance, true_sets: list[Tensor]) -> float:
+    """Return the mean distance over all pairs of independent true sets, two at the least.
+
+    Args:
+        distance: any of this module's.
+        true_sets: sets (N, d) of the size of the samples to be judged.
+    """
+    pairs = [(a, b) for i, a in enumerate(true_sets) for b in true_sets[:i]]
+    if not pairs:
+        raise ValueError(f"true_sets: a floor needs two sets or more, got {len(true_sets)}")
+    return sum(float(distance(a, b)) for a, b in pairs) / len(pairs)
+
+
+def class_hit(log_posterior: Tensor, y: Tensor | int) -> float:
+    """Return the share of samples whose most probable class is y.
+
+    Args:
+        log_posterior: (N, K) log p(y|x), or anything monotone in it.
+        y: the class, or (N,) classes.
+    """
+    return float((log_posterior.argmax(1) == torch.as_tensor(y)).double().mean())
+
+
+def mean_and_sd(x: Tensor, mean: Tensor, u: Tensor, width: float) -> tuple[float, float]:
+    """Return the error of the mean and the sd of the samples along u, both in units of `width`.
+
+    Args:
+        x: (N, d) samples.
+        mean: (d,) the true mean.
+        u: (d,) unit vector; the error is positive along it.
+        width: λ, the true sd along u.
+    """
+    along = (x - mean) @ u
+    return float(along.mean()) / width, float(along.std()) / width

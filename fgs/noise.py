@@ -1,0 +1,71 @@
+"""Gaussian noise: drawing it, adding it, and estimating how much of it is there."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+NoiseLevel = Callable[[Tensor, Tensor], Tensor]
+"""(s, sigma) -> σ: from the score s (N, *shape) and the believed σ () or (N,), the noise level () or (N,) of a step."""
+
+
+def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
+    """Draw z ~ N(0, Id) row by row, so that row i does not depend on how many rows follow it.
+
+    One number of `generator` seeds the whole draw: a longer batch has the same first rows and leaves the generator in
+    the same state. `torch.randn` promises neither. The draw is made on the CPU: a seed means the same on every device.
+
+    Args:
+        like: (N, *shape) gives shape, dtype and device.
+        generator: CPU generator; None is torch's own.
+    """
+    key = int(torch.randint(2**63 - 1, (), generator=generator))
+    # float64 throughout: numpy's float32 stream is another one, and a seed should mean the same in both precisions
+    z = np.random.default_rng(key).standard_normal(tuple(like.shape))
+    return torch.from_numpy(z).to(like)
+
+
+def seeded(seed: int, *path: int) -> Generator:
+    """Return a CPU generator for one use of a seed; different paths give independent streams."""
+    key = np.random.SeedSequence((seed, *path)).generate_state(1, np.uint64)[0]
+    return Generator().manual_seed(int(key >> np.uint64(1)))
+
+
+def per_row(sigma: Tensor, x: Tensor) -> Tensor:
+    """View σ, () or (N,), so that it broadcasts over x, (N, *shape)."""
+    return sigma.reshape(sigma.shape + (1,) * (x.dim() - sigma.dim()))
+
+
+def add_noise(x: Tensor, sigma: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+    """Return x_σ = x + σz and the noise z (Section 2).
+
+    Args:
+        x: (N, *shape) clean signals.
+        sigma: () or (N,) noise level, in the units of x.
+        generator: CPU generator; None is torch's own.
+
+    Returns:
+        x_σ and z, both the shape of x.
+    """
+    z = standard_normal(x, generator)
+    return x + per_row(sigma, x) * z, z
+
+
+def known_schedule(s: Tensor, sigma: Tensor) -> Tensor:
+    """Trust the schedule σ_k = σ_0 ∏(1 − βh): the only estimate that is right in one dimension."""
+    return sigma
+
+
+def per_sample(s: Tensor, sigma: Tensor) -> Tensor:
+    """Estimate σ² = ‖s‖²/d for each sample (line 5 of Algorithms 1 and 3).
+
+    The residual falls short of the noise, E‖s‖²/d = σ² − MMSE/d, so this is right only where the data have few
+    dimensions among d; and for small d it fluctuates, which makes log σ drift down faster than the schedule.
+    """
+    return s.flatten(1).square().mean(1).sqrt()
+
+
+def pooled(s: Tensor, sigma: Tensor) -> Tensor:
+    """Estimate one σ² = mean ‖s‖²/d for the whole batch: no fluctuation, but the same shortfall as `per_sample`."""
+    return s.square().mean().sqrt()

@@ -1,0 +1,77 @@
+"""The three protocols that every part of the library speaks, and the samples that a sampler returns.
+
+A density is known to a sampler only through its score, and a class only through one flat feature vector `phi` (paper,
+Section 3). Whatever answers to `ProjectedScore` (an exact score, a forcing term, a network, a guidance rule) goes
+through the same sampler and the same measures.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Generator, Tensor
+
+
+class Samples(NamedTuple):
+    """What a sampler returns.
+
+    Attributes:
+        x: (N, *shape) the samples.
+        steps: (N,) integers, the updates that each sample took.
+        sigma: (N,) the noise level that the sampler believes is left in each sample, in the units of x.
+    """
+
+    x: Tensor
+    steps: Tensor
+    sigma: Tensor
+
+
+@runtime_checkable
+class FeatureExtractor(Protocol):
+    """The feature map φ of Section 3."""
+
+    def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+        """Return φ(x) as one flat vector a sample.
+
+        Args:
+            x: (N, *shape) signals.
+            sigma: () or (N,) noise level of x, in its units; a blind extractor ignores it.
+
+        Returns:
+            (N, F) features, so that a centroid is a mean over rows and an interpolation a `torch.lerp`.
+        """
+        ...
+
+
+@runtime_checkable
+class ProjectedScore(Protocol):
+    """The projected score s(x_σ, φ_y − φ(x_σ)) of Section 3, weighted by σ² (Algorithms 1 and 3)."""
+
+    def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        """Return s = x̂ − x = σ²·∇log p_σ(x), by Tweedie's formula (Eq. 2).
+
+        Args:
+            x: (N, *shape) noisy signals.
+            phi: (F,) or (N, F) target features; None is the unmatched pass s(x, 0), for exact scores the mixture's.
+            sigma: () or (N,) noise level of x, in its units; a blind score ignores it.
+
+        Returns:
+            The shape of x.
+        """
+        ...
+
+
+@runtime_checkable
+class SISASampler(Protocol):
+    """A sampler that follows a projected score from noise to samples (Algorithms 1 and 3)."""
+
+    def __call__(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> Samples:
+        """Return samples of the density that `score`, guided by `phi`, belongs to.
+
+        Args:
+            score: the projected score.
+            x: (N, *shape) the start x_{σ_0}, see `fgs.sampling.draw_start`.
+            phi: (F,) or (N, F) target features; None samples without guidance.
+            generator: source of the injected noise; None is torch's own.
+        """
+        ...

@@ -1,0 +1,313 @@
+"""Stage 1: sample one class of an exact mixture by every method, and measure each against the two-sample floor."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
+from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
+from fgs.protocols import Samples
+from fgs.sampling import SISA, NotConvergingError, Schedule, draw_start, fixed, growing
+from toy.geometry import (
+    ClassAxis,
+    class_axis,
+    isotropic_covariances,
+    means_on_line,
+    noise_range,
+    random_means,
+    rank1_covariances,
+)
+from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method, build_method
+from toy.mixture import GaussianMixture
+
+SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
+NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
+COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
+LAYOUTS = ("line", "random")
+
+ROWS = 2**14  # samples drawn together: bounds the memory, and row i is the same for every number of samples
+TRUE_SETS = 8  # independent true sets, whose 28 distances make the floor
+ENERGY_ROWS = 2**12  # the energy distance takes time N², so it is measured on the first rows
+ENERGY_SETS = 4
+
+MEANS, TRUE, SAMPLES = range(3)  # what the seed is used for
+
+Advance = Callable[[str, int], None]
+"""(label of the method, steps done since the last call)."""
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    """The settings of `fgs toy`, by the names of its options.
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+
+    components: int = 2
+    dim: int = 1
+    separation: float = 10.0
+    std: float = 0.1
+    weights: tuple[float, ...] | None = None
+    means: str = "line"
+    covariance: str = "isotropic"
+    target: int = 0
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    samples: int = 5000
+    seed: int = 0
+    h: float = 0.05
+    beta: float = 0.1
+    schedule: str = "fixed"
+    noise_level: str = "known"
+    sigma_start: float | None = None
+    sigma_end: float | None = None
+
+    def __post_init__(self) -> None:
+        def require(holds: bool, name: str, what: str) -> None:
+            if not holds:
+                raise ValueError(f"{name}: {what}, got {getattr(self, name)}")
+
+        for name in ("components", "dim"):
+            require(getattr(self, name) >= 1, name, "must be at least 1")
+        for name in ("separation", "std"):
+            require(0 < getattr(self, name) < math.inf, name, "must be positive and finite")
+        for name in ("h", "beta"):
+            require(0 < getattr(self, name) <= 1, name, "must lie in (0, 1]")
+        for name in ("sigma_start", "sigma_end"):
+            value = getattr(self, name)
+            require(value is None or 0 < value < math.inf, name, "must be positive and finite")
+        if self.weights is not None:
+            require(len(self.weights) == self.components, "weights", "must be one number for each component")
+            require(all(0 < w < math.inf for w in self.weights), "weights", "must be positive and finite")
+            require(abs(sum(self.weights) - 1) < 1e-6, "weights", "must sum to 1")
+        require(0 <= self.target < self.components, "target", f"must lie in 0 … {self.components - 1} (components − 1)")
+        require(self.samples >= 2, "samples", "must be at least 2")
+        require(0 <= self.seed < 2**63, "seed", "must lie in [0, 2⁶³)")
+        for name, known in (
+            ("means", LAYOUTS),
+            ("covariance", COVARIANCES),
+            ("schedule", SCHEDULES),
+            ("noise_level", NOISE_LEVELS),
+        ):
+            require(getattr(self, name) in known, name, f"must be one of {', '.join(known)}")
+        unknown = [method for method in self.methods if method not in ALL_METHODS]
+        if unknown or not self.methods:
+            raise ValueError(f"method: must be of {', '.join(ALL_METHODS)}, got {', '.join(unknown) or 'none'}")
+
+    def build_mixture(self) -> GaussianMixture:
+        """Build the mixture that the settings describe; random means are drawn from the seed."""
+        K, d, spacing = self.components, self.dim, self.separation * self.std
+        if self.means == "line":
+            means = means_on_line(K, d, spacing)
+        else:
+            means = random_means(K, d, spacing, seeded(self.seed, MEANS))
+        weights = self.weights or (1 / K,) * K
+        return GaussianMixture(torch.tensor(weights).to(means), means, COVARIANCES[self.covariance](means, self.std))
+
+    def build_sampler(self, mixture: GaussianMixture) -> SISA:
+        """Build the sampler, with σ_0 and σ_∞ from the geometry of the mixture where they are not given."""
+        sigma_0, sigma_inf = noise_range(mixture, self.h)
+        try:
+            return SISA(
+                h=self.h,
+                beta=self.beta,
+                sigma_0=self.sigma_start or sigma_0,
+                sigma_inf=self.sigma_end or sigma_inf,
+                schedule=SCHEDULES[self.schedule],
+                noise_level=NOISE_LEVELS[self.noise_level],
+            )
+        except ValueError as error:
+            raise ValueError(str(error).replace("sigma_inf", "sigma_end").replace("sigma_0", "sigma_start")) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one method; lengths in units of λ unless said, `error` set where it did not converge.
+
+    Attributes:
+        label: what the method is.
+        steps: mean number of updates.
+        class_hit: share of samples in the target class by the posterior at σ_∞.
+        mean_error: error of the mean along u, positive away from the other classes.
+        sd: sd along u.
+        distance: W1 along u to the true samples, in the units of x.
+        distance_over_floor: that, divided by the W1 of true to true samples.
+        energy: energy distance to the target smoothed by σ_∞, in the units of x; None for d = 1.
+        energy_over_floor: likewise divided.
+        error: why there are no samples.
+    """
+
+    label: str
+    steps: float | None = None
+    class_hit: float | None = None
+    mean_error: float | None = None
+    sd: float | None = None
+    distance: float | None = None
+    distance_over_floor: float | None = None
+    energy: float | None = None
+    energy_over_floor: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The true class, drawn several times over, against which samples are measured."""
+
+    mixture: GaussianMixture
+    target: int
+    axis: ClassAxis
+    sigma_inf: float
+    true: Tensor
+    along: list[Tensor]
+    smoothed: list[Tensor]
+    floor: float
+    energy_floor: float | None
+
+    @classmethod
+    def draw(cls, mixture: GaussianMixture, target: int, n: int, sigma_inf: float, generator: Generator) -> "Judge":
+        """Draw one true set (n, d) to show, and `TRUE_SETS` independent ones for the floor."""
+        axis = class_axis(mixture, target)
+        true = mixture.sample(n, target, generator=generator)
+        along = [mixture.sample(n, target, generator=generator) @ axis.u for _ in range(TRUE_SETS)]
+        smoothed: list[Tensor] = []
+        energy_floor = None
+        if mixture.d > 1:
+            rows = min(n, ENERGY_ROWS)
+            smoothed = [mixture.sample(rows, target, sigma_inf, generator) for _ in range(ENERGY_SETS)]
+            energy_floor = two_sample_floor(energy_distance, smoothed)
+        floor = two_sample_floor(wasserstein_1, along)
+        return cls(mixture, target, axis, sigma_inf, true, along, smoothed, floor, energy_floor)
+
+    def measure(self, label: str, x: Tensor, steps: float | None) -> Row:
+        """Measure the samples x (N, d)."""
+        mean_error, sd = mean_and_sd(x, self.mixture.means[self.target], *self.axis)
+        projected = x @ self.axis.u
+        distance = sum(float(wasserstein_1(projected, true)) for true in self.along) / len(self.along)
+        row = Row(
+            label,
+            steps,
+            class_hit(self.mixture.log_posterior(x, self.sigma_inf), self.target),
+            mean_error,
+            sd,
+            distance,
+            distance / self.floor,
+        )
+        if self.energy_floor is None:
+            return row
+        first = x[:ENERGY_ROWS]
+        energy = sum(float(energy_distance(first, true)) for true in self.smoothed) / len(self.smoothed)
+        return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
+
+
+@dataclass(frozen=True)
+class Block:
+    """All methods at one β.
+
+    Attributes:
+        sampler: its settings.
+        start: what the start was drawn from.
+        samples: (N, d) by the name of the method; a method that did not converge is absent.
+        rows: the measures by the same names, "true" first.
+    """
+
+    sampler: SISA
+    start: str
+    samples: dict[str, Tensor]
+    rows: dict[str, Row]
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """What `run_toy` found: the first block at the β asked for, the second, if any, at β = 1."""
+
+    config: ToyConfig
+    judge: Judge
+    blocks: list[Block]
+
+    def metrics(self) -> dict[str, Any]:
+        """Everything measured, as plain numbers for JSON."""
+        first = self.blocks[0]
+        config = asdict(self.config) | {
+            "sigma_start": first.sampler.sigma_0,
+            "sigma_end": first.sampler.sigma_inf,
+            "lambda": self.judge.axis.width,
+        }
+        floor = {"kind": "mean distance of true to true samples", "n": self.config.samples, "w1": self.judge.floor}
+        if self.judge.energy_floor is not None:
+            floor |= {"energy_n": len(self.judge.smoothed[0]), "energy": self.judge.energy_floor}
+        result: dict[str, Any] = {"config": config, "floor": floor, "methods": _plain(first.rows)}
+        for block in self.blocks[1:]:
+            result["methods_beta_1"] = _plain(block.rows)
+        return result
+
+
+def _plain(rows: dict[str, Row]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {key: value for key, value in asdict(row).items() if key == "steps" or value is not None}
+        for name, row in rows.items()
+    }
+
+
+def run_toy(config: ToyConfig, advance: Advance = lambda label, steps: None) -> ToyResult:
+    """Sample the target class by every method, at `config.beta` and then at β = 1, and measure the samples.
+
+    Within a block every method starts from the same points and meets the same noise.
+
+    Args:
+        config: the settings.
+        advance: told of the steps done, for a progress bar.
+    """
+    mixture = config.build_mixture()
+    sampler = config.build_sampler(mixture)
+    judge = Judge.draw(mixture, config.target, config.samples, sampler.sigma_inf, seeded(config.seed, TRUE))
+    samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
+    return ToyResult(config, judge, [_run_block(config, judge, sampler, advance) for sampler in samplers])
+
+
+def planned_steps(config: ToyConfig) -> int:
+    """Count the steps that `run_toy` is going to report, for the known schedule."""
+    sampler = config.build_sampler(config.build_mixture())
+    betas = {sampler.beta, 1.0}
+    blocks = sum(replace(sampler, beta=beta).planned_steps() for beta in betas)
+    return blocks * len(config.methods) * math.ceil(config.samples / ROWS)
+
+
+def _run_block(config: ToyConfig, judge: Judge, sampler: SISA, advance: Advance) -> Block:
+    start = "N(m, σ_0² Id)" if sampler.beta < 1 else "the exact p_{σ_0,y}"
+    samples: dict[str, Tensor] = {}
+    rows = {"true": judge.measure("true samples", judge.true, None)}
+    for name in config.methods:
+        method = build_method(name, judge.mixture, config.target, sampler)
+        try:
+            drawn = _draw(config, judge.mixture, method, sampler, advance)
+        except NotConvergingError as error:
+            rows[name] = Row(method.label, error=str(error))
+        else:
+            samples[name] = drawn.x
+            rows[name] = judge.measure(method.label, drawn.x, float(drawn.steps.double().mean()))
+    return Block(sampler, start, samples, rows)
+
+
+def _draw(config: ToyConfig, mixture: GaussianMixture, method: Method, sampler: SISA, advance: Advance) -> Samples:
+    def watched(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        advance(method.label, 1)
+        return method.score(x, phi, sigma)
+
+    parts = []
+    for part, first in enumerate(range(0, config.samples, ROWS)):
+        n = min(ROWS, config.samples - first)
+        generator = seeded(config.seed, SAMPLES, part)
+        x = draw_toy_start(config.target, mixture, n, sampler, generator)
+        parts.append(sampler(watched, x, method.phi, generator))
+    return Samples(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def draw_toy_start(y: int, mixture: GaussianMixture, n: int, sampler: SISA, generator: Generator) -> Tensor:
+    """Draw the start (n, d): N(m, σ_0² Id) as in the paper; for β = 1, which never forgets it, the exact p_{σ_0,y}."""
+    if sampler.beta < 1:
+        return draw_start((n, mixture.d), mixture.centre, sampler.sigma_0, generator=generator)
+    return mixture.sample(n, y, sampler.sigma_0, generator)

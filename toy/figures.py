@@ -1,0 +1,91 @@
+"""The pictures of `fgs toy`: the true conditional density against the samples of every method, and trajectories."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fgs.noise import seeded
+from fgs.plots import COLOURS, Array, Panel, Trajectories, Truth, panel_grid, trajectory_gif
+from toy.experiment import SAMPLES, Block, Row, ToyResult, draw_toy_start
+from toy.geometry import nearest_distance
+from toy.methods import build_method
+
+SHOWN = 4000  # samples of a scatter panel
+PATHS = 40
+
+
+def save_figure(result: ToyResult, path: Path) -> None:
+    """Write one row of panels for each block: histograms along u, or for d = 2 scatter plots."""
+    scatter = result.judge.mixture.d == 2
+    blocks = {
+        f"β = {block.sampler.beta:g}": [_panel(result, block, name, scatter) for name in block.rows if name != "true"]
+        for block in result.blocks
+    }
+    config = result.config
+    title = (
+        f"{config.components} Gaussians in d = {config.dim}, {config.separation:g}λ apart: samples of class "
+        f"{config.target} (colour), "
+        + ("true ones (black)" if scatter else "its true density (black), the mixture (grey)")
+    )
+    xlabel = "(x − m) / λ" if scatter else "u·(x − m) / λ"
+    panel_grid(path, blocks, _truth(result, scatter), title, xlabel)
+
+
+def save_animation(result: ToyResult, path: Path) -> None:
+    """Write a GIF of trajectories, unguided mixture against guided, in which the classes part (Fig. 1)."""
+    judge, block = result.judge, result.blocks[0]
+    sampler = replace(block.sampler, denoise_last=False)
+    panels = []
+    sigma = np.zeros(0)
+    for name in ("mixture", "forcing"):
+        method = build_method(name, judge.mixture, judge.target, sampler)
+        generator = seeded(result.config.seed, SAMPLES, 0)
+        x = draw_toy_start(judge.target, judge.mixture, PATHS, sampler, generator)
+        steps = list(sampler.iterate(method.score, x, method.phi, generator))
+        paths = torch.stack([_along(result, step.x) for step in steps])
+        sigma = torch.stack([step.sigma.mean() for step in steps]).numpy()
+        panels.append(Trajectories(method.label, COLOURS[name], paths.numpy()))
+    means = _along(result, judge.mixture.means).numpy()
+    trajectory_gif(path, sigma, panels, means, judge.target, "u·(x − m) / λ")
+
+
+def _panel(result: ToyResult, block: Block, name: str, scatter: bool) -> Panel:
+    row = block.rows[name]
+    if name not in block.samples:
+        return Panel(row.label, "did not converge", np.zeros((0, 2) if scatter else 0), COLOURS[name])
+    x = block.samples[name]
+    shown = _scaled(result, x[:SHOWN]) if scatter else _along(result, x).numpy()
+    return Panel(row.label, _note(row), shown, COLOURS[name])
+
+
+def _note(row: Row) -> str:
+    return f"sd {row.sd:.2f} λ, W1 {row.distance_over_floor:.3g}× floor"
+
+
+def _along(result: ToyResult, x: Tensor) -> Tensor:
+    """Positions (N,) of x along u, from the mean of the target, in units of λ."""
+    judge = result.judge
+    return (x - judge.mixture.means[judge.target]) @ judge.axis.u / judge.axis.width
+
+
+def _scaled(result: ToyResult, x: Tensor) -> Array:
+    scaled: Array = ((x - result.judge.mixture.means[result.judge.target]) / result.judge.axis.width).numpy()
+    return scaled
+
+
+def _truth(result: ToyResult, scatter: bool) -> Truth:
+    judge = result.judge
+    mixture, u, width = judge.mixture, judge.axis.u, judge.axis.width
+    centres = _along(result, mixture.means)
+    reach = nearest_distance(mixture.means, judge.target) / width if mixture.K > 1 else 0.0
+    edges = [side * ((reach if bool((side * centres > 0.5).any()) else 0.0) + 6.0) for side in (-1, 1)]
+    grid = torch.linspace(edges[0], edges[1], 800, dtype=u.dtype)
+    variances = (u @ mixture.covariances @ u + judge.sigma_inf**2) / width**2
+    bells = (-((grid[:, None] - centres) ** 2) / (2 * variances)).exp() / (2 * math.pi * variances).sqrt()
+    target = (-(grid**2) / 2).exp() / math.sqrt(2 * math.pi)
+    points = _scaled(result, judge.true[:SHOWN]) if scatter else None
+    return Truth(grid.numpy(), target.numpy(), (bells @ mixture.weights).numpy(), points)

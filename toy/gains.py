@@ -1,0 +1,124 @@
+"""How strong the forcing is and when it lets go: gains K_σ(x, y, σ), each set by the geometry of the mixture.
+
+Forcing turns p_σ into p_σ·exp(−K|x − m_y|²/2) (Section 3). Two things are asked of K: while the noise joins the classes
+it must outweigh the other ones, and it must be gone early enough for the class to regain its width λ.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from toy.geometry import class_axis, nearest_distance
+from toy.mixture import GaussianMixture
+from toy.scores import Gain
+
+CONFINEMENT = 5.0  # K|m_y' − m_y|²/2 that leaves e⁻⁵ of another class
+STRENGTH = 3.0  # c of K = c/(λ² + σ²): the class keeps 1/(1 + c) of its variance while forced
+NEAREST = 1 / 32  # least |t| that the posterior gain divides by
+ESCAPE = 0.2  # of the flux φ(z)z through a border z sd away, the share that stays over there; fitted to simulations
+
+
+def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
+    """Return K ∝ σ^power, for power 0 a constant: right for one geometry, too weak or too lasting for most.
+
+    K confines the class, K·D²/2 = 5, where the classes have just parted, at σ = D/4 for the distance D to the nearest.
+    """
+    distance = _nearest_distances(mixture)
+
+    def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
+        D = distance.to(x)[y]
+        return 2 * CONFINEMENT / D**2 * (4 * sigma / D) ** power
+
+    return gain
+
+
+def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
+    """Return K = 3/(λ² + σ²) down to a noise level σ_c(y), then 0: the best gain that depends on σ alone.
+
+    Where the best K ≥ 0 was searched for freely, as a function of σ, it was of this form (see `release_level`).
+
+    Args:
+        mixture: any mixture.
+        beta: β of the sampler: how much it mixes within a class after the release.
+    """
+    width = _widths(mixture)
+    release = torch.tensor([release_level(mixture, y, beta) for y in range(mixture.K)])
+
+    def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
+        K = STRENGTH / (width.to(x)[y] ** 2 + sigma**2)
+        return torch.where(sigma > release.to(x)[y], K, 0.0)
+
+    return gain
+
+
+def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
+    """Return the noise level σ_c at which to end a linear forcing towards class y.
+
+    Under K = c/v, with v = λ² + σ², the class has the variance v/(1 + c). Below σ_c it widens to v, by L = ln((λ² +
+    σ_c²)/(λ² + σ²))/β e-folds; the mixture's own score then also lets samples over to other classes. Released late, the
+    class stays narrow; released early, samples leak. σ_c is where both together cost the least W1. For classes closer
+    than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better: what is missing
+    of the class's score, (1 − p(y|x))·(m_y' − m_y)/v, acts near the border of the class only and is not linear in x.
+
+    Args:
+        mixture: any mixture.
+        y: the class.
+        beta: β of the sampler.
+
+    Returns:
+        σ_c in the units of x, infinite for a single class.
+    """
+    if mixture.K == 1:
+        return math.inf
+    width = class_axis(mixture, y).width
+    others = torch.arange(mixture.K) != y
+    D = (mixture.means[others] - mixture.means[y]).norm(dim=1) / width  # all lengths in units of λ
+    log_odds = (mixture.weights[y] / mixture.weights[others]).log()
+
+    nearest = float(D.min())
+    released = torch.logspace(-1, math.log10(max(1.0, nearest / 3)), 200, dtype=torch.float64)  # candidates σ_c
+    sigma = released[:, None] * torch.logspace(0, -2, 100, dtype=torch.float64)  # from each of them down
+    v = 1 + sigma**2
+    L = (v[:, :1] / v).log() / beta
+    variance = v * (1 - STRENGTH / (1 + STRENGTH) * (-L).exp())
+    narrowing = math.sqrt(2 / math.pi) * (1 - (variance / v)[:, -1].sqrt())  # W1 of a Gaussian too narrow
+    leak = torch.zeros_like(narrowing)
+    for D_k, log_odds_k in zip(D, log_odds, strict=True):
+        border = ((D_k / 2 + v * log_odds_k / D_k) / variance.sqrt()).clamp(min=0)  # where p(y|x) = p(k|x), in sd
+        escape = ESCAPE * border * (-(border**2) / 2).exp() / math.sqrt(2 * math.pi)
+        leak += D_k * torch.trapezoid(escape, L / 2)
+    return width * float(released[(narrowing + leak).argmin()])
+
+
+def posterior_gain(mixture: GaussianMixture) -> Gain:
+    """Return K = (1 − p_σ(y|x)) / ((λ² + σ²)t): forcing where the class is in doubt.
+
+    t is how far x has gone from m_y towards the rivals' mean m̄ at x: 0 at m_y, ½ half-way, 1 at m̄. With this K the
+    forcing along m̄ − m_y is that of Bayes' rule, (1 − p)(m̄ − m_y)/(λ² + σ²); half-way K is 2(1 − p)/(λ² + σ²).
+    It uses the likelihood, so it is a relative of classifier guidance. What it gets wrong in d > 1 with an isotropic
+    class is the rest: a scalar K pulls just as hard across m̄ − m_y, where Bayes' rule does not pull.
+    """
+    width = _widths(mixture)
+
+    def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
+        if mixture.K == 1:
+            return torch.zeros_like(sigma)
+        log_p = mixture.log_posterior(x, sigma)
+        is_y = mixture.one_hot(y).bool().expand_as(log_p)
+        doubt = -torch.expm1(log_p[is_y])  # 1 − p(y|x), one value a row
+        rivals = log_p.masked_fill(is_y, -math.inf).softmax(1) @ mixture.means  # m̄
+        away = rivals - mixture.means[y]
+        t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1)
+        t = torch.where(t < 0, t.clamp(max=-NEAREST), t.clamp(min=NEAREST))
+        return doubt / ((width.to(x)[y] ** 2 + sigma**2) * t)
+
+    return gain
+
+
+def _nearest_distances(mixture: GaussianMixture) -> Tensor:
+    return torch.tensor([nearest_distance(mixture.means, y) for y in range(mixture.K)])
+
+
+def _widths(mixture: GaussianMixture) -> Tensor:
+    return torch.tensor([class_axis(mixture, y).width for y in range(mixture.K)])

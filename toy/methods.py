@@ -1,0 +1,83 @@
+"""The ways to sample one class of a mixture that `fgs toy` compares, all of them projected scores."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
+from fgs.protocols import ProjectedScore
+from fgs.sampling import SISA
+from toy.gains import posterior_gain, power_gain, separation_gain
+from toy.mixture import GaussianMixture
+from toy.scores import ExactScore, ForcedScore, Gain
+
+
+class Method(NamedTuple):
+    """A way to sample: the label of its row, the score, and whether φ is the class (one-hot), its mean or None."""
+
+    label: str
+    score: ProjectedScore
+    phi: Tensor | None
+
+
+Build = Callable[[GaussianMixture, int, SISA], tuple[ProjectedScore, Tensor | None]]
+
+
+def _exact(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+    return ExactScore(mixture), mixture.one_hot(y)
+
+
+def _mixture(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+    return ExactScore(mixture), None
+
+
+def _cfg(omega: float) -> Build:
+    def build(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+        score = ExactScore(mixture)
+        return ClassifierFreeGuidance(score, score, omega), mixture.one_hot(y)
+
+    return build
+
+
+def _classifier(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+    return ClassifierGuidance(ExactScore(mixture), mixture.log_posterior), mixture.one_hot(y)
+
+
+def _classifier_clean(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+    classifier = clean_classifier(mixture.log_posterior, sampler.sigma_inf)
+    return ClassifierGuidance(ExactScore(mixture), classifier), mixture.one_hot(y)
+
+
+def _forcing(gain: Callable[[GaussianMixture, SISA], Gain]) -> Build:
+    def build(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+        largest_h = max(sampler.h, sampler.schedule(sampler.h, sampler.planned_steps()))
+        return ForcedScore(mixture, gain(mixture, sampler), max_pull=0.5 / largest_h), mixture.means[y]
+
+    return build
+
+
+_METHODS: dict[str, tuple[str, Build]] = {
+    "exact": ("exact conditional score", _exact),
+    "forcing": ("forcing, linear gain", _forcing(lambda mixture, sampler: separation_gain(mixture, sampler.beta))),
+    "forcing_posterior": (
+        "forcing, posterior gain (uses p(y|x))",
+        _forcing(lambda mixture, sampler: posterior_gain(mixture)),
+    ),
+    "cfg1": ("classifier-free guidance, ω = 1", _cfg(1.0)),
+    "cfg4": ("classifier-free guidance, ω = 4", _cfg(4.0)),
+    "classifier": ("classifier guidance", _classifier),
+    "classifier_clean": ("clean classifier on noisy x", _classifier_clean),
+    "mixture": ("unguided mixture", _mixture),
+    "forcing_constant": ("forcing, constant gain", _forcing(lambda mixture, sampler: power_gain(mixture, 0.0))),
+    "forcing_power": ("forcing, gain ∝ σ²", _forcing(lambda mixture, sampler: power_gain(mixture, 2.0))),
+}
+
+ALL_METHODS = tuple(_METHODS)
+DEFAULT_METHODS = ALL_METHODS[:8]
+
+
+def build_method(name: str, mixture: GaussianMixture, y: int, sampler: SISA) -> Method:
+    """Return the method `name`, one of `ALL_METHODS`, for class y; what it may depend on is the sampler's settings."""
+    label, build = _METHODS[name]
+    return Method(label, *build(mixture, y, sampler))

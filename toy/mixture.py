@@ -1,0 +1,171 @@
+"""A Gaussian mixture whose noisy density, score and posterior are exact at every noise level."""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.noise import standard_normal
+
+
+class GaussianMixture:
+    """The density p(x) = Σ_y π_y N(x; m_y, Σ_y) and its noisy versions p_σ = Σ_y π_y N(x; m_y, Σ_y + σ² Id).
+
+    One eigendecomposition serves every σ. Σ_y is kept as (its smallest eigenvalue, the floor)·Id plus the few axes A_y
+    that stand out, so that a rank-1 or an isotropic covariance costs no d×d products. All is computed by log-sum-exp.
+
+    Args:
+        weights: (K,) π, positive, sum 1.
+        means: (K, d) m_y.
+        covariances: (K, d, d) Σ_y, symmetric, positive semi-definite; singular ones have no density at σ = 0.
+
+    Raises:
+        ValueError: a shape or a value is not as above; the message begins with the argument's name.
+    """
+
+    def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
+        K, d = _check_parameters(weights, means, covariances)
+        self.weights, self.means, self.covariances = weights, means, covariances
+        self.centre = weights @ means  # m, the mean of the mixture
+        eigenvalues, axes = torch.linalg.eigh(covariances)  # ascending: (K, d), (K, d, d)
+        eigenvalues = eigenvalues.clamp(min=0).where(eigenvalues > 1e-12 * eigenvalues[:, -1:], 0.0)
+        self.floor = eigenvalues[:, 0]  # (K,)
+        r = int((eigenvalues > self.floor[:, None] * (1 + 1e-9)).sum(1).max())
+        self.spread = eigenvalues[:, d - r :]  # (K, r)
+        self.axes = axes[:, :, d - r :].transpose(1, 2).reshape(K * r, d)  # rows: the r axes of y = 0, of y = 1, …
+        # about the centre, so that |x − m_y|² = |x|² − 2x·m_y + |m_y|² loses no digits
+        self._m = means - self.centre  # (K, d)
+        self._m_axes = (self.axes.view(K, r, d) @ self._m[:, :, None])[:, :, 0]  # (K, r)
+
+    @property
+    def K(self) -> int:  # noqa: N802
+        """Number of components."""
+        return self.means.shape[0]
+
+    @property
+    def d(self) -> int:
+        """Dimension of x."""
+        return self.means.shape[1]
+
+    def sample(
+        self, n: int, y: Tensor | int | None = None, sigma: float = 0.0, generator: Generator | None = None
+    ) -> Tensor:
+        """Draw n samples of p_σ, or of the components y.
+
+        Args:
+            n: how many.
+            y: a class, (n,) classes, or None to draw them from the weights.
+            sigma: noise level ≥ 0, in the units of x.
+            generator: CPU generator; None is torch's own.
+
+        Returns:
+            (n, d).
+        """
+        labels = self.draw_labels(n, generator) if y is None else torch.as_tensor(y).expand(n)
+        isotropic = (self.floor[labels] + sigma**2).sqrt()[:, None]
+        x = self.means[labels] + isotropic * standard_normal(self.means.new_empty(n, self.d), generator)
+        extra = (self.spread - self.floor[:, None]).sqrt()[labels]  # Σ_y = floor·Id + A_yᵀ(spread − floor)A_y
+        z = extra * standard_normal(extra, generator)
+        own = self.one_hot(labels)[:, :, None] * z[:, None, :]  # (n, K, r), zero but for the sample's own class
+        x += own.flatten(1) @ self.axes
+        return x
+
+    def draw_labels(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n classes from the weights: (n,) integers."""
+        return torch.multinomial(self.weights, n, replacement=True, generator=generator)
+
+    def log_prob(self, x: Tensor, sigma: Tensor | float = 0.0) -> Tensor:
+        """Return log p_σ(x).
+
+        Args:
+            x: (N, d).
+            sigma: () or (N,) noise level ≥ 0, in the units of x.
+
+        Returns:
+            (N,).
+
+        Raises:
+            ValueError: σ = 0 and a covariance is singular.
+        """
+        return self._log_joint(x, sigma, None).logsumexp(0)
+
+    def log_posterior(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
+        """Return log p_σ(y|x) by Bayes' rule: (N, K); `weights`, (K,) or (N, K), stand in for π."""
+        return self._log_joint(x, sigma, weights).log_softmax(0).T
+
+    def posterior(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
+        """Return p_σ(y|x): (N, K); arguments as in `log_posterior`."""
+        return self._log_joint(x, sigma, weights).softmax(0).T
+
+    def score(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
+        """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x).
+
+        Args:
+            x: (N, d).
+            sigma: () or (N,) noise level ≥ 0, in the units of x.
+            weights: (K,) or (N, K) in place of π; one-hot weights give the conditional score.
+
+        Returns:
+            (N, d).
+
+        Raises:
+            ValueError: σ = 0 and a covariance is singular.
+        """
+        p = self._log_joint(x, sigma, weights).softmax(0)  # (K, N)
+        floor, spread = self._variances(sigma)
+        x = x - self.centre
+        a = p / floor  # −∇log p_{σ,y} = (x − m_y)/floor, corrected along the axes
+        b = (p[:, None] * (1 / spread - 1 / floor[:, None]) * self._along(x)).flatten(0, 1)  # (K·r, N)
+        score: Tensor = a.T @ self._m - a.sum(0)[:, None] * x - b.T @ self.axes
+        return score
+
+    def conditional_score(self, x: Tensor, y: Tensor | int, sigma: Tensor | float = 0.0) -> Tensor:
+        """Return ∇log p_{σ,y}(x), for a class y or (N,) classes; the rest as in `score`."""
+        return self.score(x, sigma, self.one_hot(y))
+
+    def one_hot(self, y: Tensor | int) -> Tensor:
+        """Return the class y, () or (N,), as weights (K,) or (N, K): the φ of an exact score."""
+        return torch.eye(self.K, dtype=self.means.dtype, device=self.means.device)[y]
+
+    # Inside, components come first, (K, N): sums over a short last axis are many times slower.
+
+    def _log_joint(self, x: Tensor, sigma: Tensor | float, weights: Tensor | None) -> Tensor:
+        """Log π_y p_{σ,y}(x): (K, N)."""
+        floor, spread = self._variances(sigma)
+        x = x - self.centre
+        along = self._along(x)
+        distance = x.square().sum(1) - 2 * self._m @ x.T + self._m.square().sum(1)[:, None]  # |x − m_y|²
+        off = distance - along.square().sum(1)  # its part off the axes
+        quadratic = off / floor + (along.square() / spread).sum(1)
+        log_determinant = (self.d - spread.shape[1]) * floor.log() + spread.log().sum(1)
+        prior = (self.weights if weights is None else weights).reshape(-1, self.K).T  # (K, 1 or N)
+        return prior.log() - 0.5 * (quadratic + log_determinant + self.d * math.log(2 * math.pi))
+
+    def _along(self, x: Tensor) -> Tensor:
+        """Coordinates (K, r, N) of x − m_y along the axes, for x (N, d) about the centre."""
+        along: Tensor = (self.axes @ x.T).view(*self._m_axes.shape, x.shape[0]) - self._m_axes[:, :, None]
+        return along
+
+    def _variances(self, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Eigenvalues of Σ_y + σ² Id: (K, 1 or N) off and (K, r, 1 or N) along the axes."""
+        variance = torch.as_tensor(sigma).to(self.means).square().reshape(1, -1)
+        floor = self.floor[:, None] + variance
+        if bool((floor <= 0).any()):
+            raise ValueError("sigma: a singular covariance has no density at sigma = 0; give a sigma > 0")
+        return floor, self.spread[:, :, None] + variance
+
+
+def _check_parameters(weights: Tensor, means: Tensor, covariances: Tensor) -> tuple[int, int]:
+    if means.dim() != 2 or not torch.isfinite(means).all():
+        raise ValueError(f"means: must be finite and of shape (K, d), got shape {tuple(means.shape)}")
+    K, d = means.shape
+    if weights.shape != (K,) or not bool((weights > 0).all()) or abs(float(weights.sum()) - 1) > 1e-6:
+        raise ValueError(f"weights: must be {K} positive numbers of sum 1, got {weights.tolist()}")
+    if covariances.shape != (K, d, d) or not torch.isfinite(covariances).all():
+        raise ValueError(f"covariances: must be finite and of shape {(K, d, d)}, got shape {tuple(covariances.shape)}")
+    if not torch.allclose(covariances, covariances.mT):
+        raise ValueError("covariances: must be symmetric")
+    eigenvalues = torch.linalg.eigvalsh(covariances)
+    if bool((eigenvalues[:, 0] < -1e-6 * eigenvalues[:, -1].abs()).any()):
+        raise ValueError(f"covariances: must be positive semi-definite, smallest eigenvalue {eigenvalues.min():.3g}")
+    return K, d
