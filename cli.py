@@ -27,7 +27,7 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line; an error is one line on stderr, exit code 2 for wrong usage, 1 for a failed run."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="fgs", standalone_mode=False))
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's usage errors, in every version of it
             raise
@@ -173,6 +173,9 @@ def _progress(total: int) -> Iterator["Advance"]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda label, steps: None
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -180,7 +183,7 @@ def _progress(total: int) -> Iterator["Advance"]:
         TextColumn("steps"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda label, steps: progress.update(task, description=label, advance=steps)
 

@@ -28,7 +28,7 @@ def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
 
 def seeded(seed: int, *path: int) -> Generator:
     """Return a CPU generator for one use of a seed; different paths give independent streams."""
-    key = np.random.SeedSequence((seed, *path)).generate_state(1, np.uint64)[0]
+    key = np.random.SeedSequence(seed, spawn_key=path).generate_state(1, np.uint64)[0]
     return Generator().manual_seed(int(key >> np.uint64(1)))
 
 

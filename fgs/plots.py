@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from fgs.files import atomic
 
@@ -86,7 +86,7 @@ def panel_grid(
 
 def _histogram(axis: Axes, panel: Panel, truth: Truth) -> None:
     bins = np.linspace(truth.grid[0], truth.grid[-1], 81).tolist()
-    weights = np.full(len(panel.samples), 1 / (len(panel.samples) * (bins[1] - bins[0])))
+    weights = np.full(len(panel.samples), 1 / (max(1, len(panel.samples)) * (bins[1] - bins[0])))
     axis.fill_between(truth.grid, truth.mixture, color=OTHER, alpha=0.25, lw=0)
     axis.hist(panel.samples, bins=bins, weights=weights, color=panel.colour, alpha=0.75)
     axis.plot(truth.grid, truth.target, color=TRUTH, lw=1)
@@ -134,32 +134,37 @@ def trajectory_gif(
     """
     figure = _figure(4.2 * len(panels), 3.6)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    lines = []
-    for axis, panel in zip(axes, panels, strict=True):
-        for y, mean in enumerate(means):
-            axis.axhline(mean, color=TRUTH if y == target else OTHER, lw=1.2, ls="-" if y == target else ":", zorder=3)
-        lines.append(axis.plot(sigma[:1], panel.paths[:1], color=panel.colour, lw=0.7, alpha=0.6))
-        axis.set_xscale("log")
-        axis.set_xlim(sigma[0], sigma[-1])
-        axis.set_title(panel.title, fontsize=10)
-        axis.set_xlabel("noise level σ", fontsize=9)
     low, high = means.min(), means.max()
     margin = max(6.0, 0.5 * (high - low))
     axes[0].set_ylim(low - margin, high + margin)
     axes[0].set_ylabel(ylabel, fontsize=9)
+    paths, marks = [], []
+    for axis, panel in zip(axes, panels, strict=True):
+        axis.set(xscale="log", xlim=(sigma[0], sigma[-1]))
+        axis.set_title(panel.title, fontsize=10)
+        axis.set_xlabel("noise level σ", fontsize=9)
+        paths.append(axis.plot(sigma, panel.paths, color=panel.colour, lw=0.7, alpha=0.6, animated=True))
+        for y, mean in enumerate(means):
+            style = {"color": TRUTH, "ls": "-"} if y == target else {"color": OTHER, "ls": ":"}
+            marks.append(axis.axhline(mean, lw=1.2, animated=True, **style))
 
-    ends = np.linspace(1, len(sigma), 60).astype(int)
-    frames = [*ends, *[ends[-1]] * 15]  # the last picture stays a while
-
-    def draw(end: int) -> list[object]:
-        for panel, drawn in zip(panels, lines, strict=True):
-            for i, line in enumerate(drawn):
-                line.set_data(sigma[:end], panel.paths[:end, i])
-        return []
-
-    animation = FuncAnimation(figure, draw, frames=frames, blit=False)  # type: ignore[arg-type]
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(90)
+    canvas.draw()
+    background = canvas.copy_from_bbox(figure.bbox)  # axes and labels are drawn once, the paths for every frame
+    frames = []
+    for end in np.linspace(1, len(sigma), 50).astype(int):
+        canvas.restore_region(background)
+        for panel, lines in zip(panels, paths, strict=True):
+            for line, path_of_one in zip(lines, panel.paths.T, strict=True):
+                line.set_data(sigma[:end], path_of_one[:end])
+                figure.draw_artist(line)
+        for mark in marks:
+            figure.draw_artist(mark)
+        frames.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB"))
+    durations = [1000 * seconds / len(frames)] * (len(frames) - 1) + [2000]  # ms; the last picture stays a while
     with atomic(path) as temporary:
-        animation.save(temporary, writer=PillowWriter(fps=round(len(frames) / seconds)), dpi=90)
+        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -70,7 +70,7 @@ def draw_start(
         generator: CPU generator; None is torch's own.
     """
     mean = torch.as_tensor(mean)
-    scale = torch.as_tensor(width).to(mean).square().add(sigma_0**2).sqrt()
+    scale = torch.as_tensor(width, dtype=mean.dtype, device=mean.device).square().add(sigma_0**2).sqrt()
     return mean + scale * standard_normal(mean.expand(shape), generator)
 
 

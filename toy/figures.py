@@ -15,7 +15,7 @@ from toy.geometry import nearest_distance
 from toy.methods import build_method
 
 SHOWN = 4000  # samples of a scatter panel
-PATHS = 40
+PATHS, DRAWN = 40, 250  # trajectories of the animation, and about how many steps of them are drawn
 
 
 def save_figure(result: ToyResult, path: Path) -> None:
@@ -46,6 +46,7 @@ def save_animation(result: ToyResult, path: Path) -> None:
         generator = seeded(result.config.seed, SAMPLES, 0)
         x = draw_toy_start(judge.target, judge.mixture, PATHS, sampler, generator)
         steps = list(sampler.iterate(method.score, x, method.phi, generator))
+        steps = steps[:: max(1, len(steps) // DRAWN)]
         paths = torch.stack([_along(result, step.x) for step in steps])
         sigma = torch.stack([step.sigma.mean() for step in steps]).numpy()
         panels.append(Trajectories(method.label, COLOURS[name], paths.numpy()))

@@ -62,8 +62,8 @@ class GaussianMixture:
             (n, d).
         """
         labels = self.draw_labels(n, generator) if y is None else torch.as_tensor(y).expand(n)
-        isotropic = (self.floor[labels] + sigma**2).sqrt()[:, None]
-        x = self.means[labels] + isotropic * standard_normal(self.means.new_empty(n, self.d), generator)
+        isotropic = (self.floor[labels] + sigma * sigma).sqrt()[:, None]
+        x: Tensor = self.means[labels] + isotropic * standard_normal(self.means.new_empty(n, self.d), generator)
         extra = (self.spread - self.floor[:, None]).sqrt()[labels]  # Σ_y = floor·Id + A_yᵀ(spread − floor)A_y
         z = extra * standard_normal(extra, generator)
         own = self.one_hot(labels)[:, :, None] * z[:, None, :]  # (n, K, r), zero but for the sample's own class
@@ -148,7 +148,7 @@ class GaussianMixture:
 
     def _variances(self, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
         """Eigenvalues of Σ_y + σ² Id: (K, 1 or N) off and (K, r, 1 or N) along the axes."""
-        variance = torch.as_tensor(sigma).to(self.means).square().reshape(1, -1)
+        variance = torch.as_tensor(sigma, dtype=self.means.dtype, device=self.means.device).square().reshape(1, -1)
         floor = self.floor[:, None] + variance
         if bool((floor <= 0).any()):
             raise ValueError("sigma: a singular covariance has no density at sigma = 0; give a sigma > 0")

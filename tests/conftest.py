@@ -1,0 +1,29 @@
+import hypothesis
+import pytest
+import torch
+
+from toy import GaussianMixture
+
+torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
+
+hypothesis.settings.register_profile("fgs", deadline=None, max_examples=30, derandomize=True)
+hypothesis.settings.load_profile("fgs")
+
+
+def random_mixture(seed: int, K: int | None = None, d: int | None = None) -> GaussianMixture:
+    """Draw a mixture of up to 4 components in up to 5 dimensions, covariances of any rank."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    K, d = K or draw(1, 4), d or draw(1, 5)
+    factor = torch.randn(K, d, draw(0, d), generator=generator, dtype=torch.float64)
+    weights = torch.rand(K, generator=generator, dtype=torch.float64) + 0.1
+    means = 3 * torch.randn(K, d, generator=generator, dtype=torch.float64)
+    return GaussianMixture(weights / weights.sum(), means, factor @ factor.mT)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
