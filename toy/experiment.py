@@ -8,19 +8,17 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.protocols import Samples
 from fgs.sampling import SISA, NotConvergingError, Schedule, draw_start, fixed, growing
 from toy.geometry import (
-    ClassAxis,
-    class_axis,
     isotropic_covariances,
     means_on_line,
     noise_range,
     random_means,
     rank1_covariances,
 )
+from toy.judge import Judge, Row
 from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method, build_method
 from toy.mixture import GaussianMixture
 
@@ -30,9 +28,6 @@ COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
 LAYOUTS = ("line", "random")
 
 ROWS = 2**14  # samples drawn together: bounds the memory, and row i is the same for every number of samples
-TRUE_SETS = 8  # independent true sets, whose 28 distances make the floor
-ENERGY_ROWS = 2**12  # the energy distance takes time N², so it is measured on the first rows
-ENERGY_SETS = 4
 
 MEANS, TRUE, SAMPLES = range(3)  # what the seed is used for
 
@@ -125,85 +120,6 @@ class ToyConfig:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What was measured of one method; lengths in units of λ unless said, `error` set where it did not converge.
-
-    Attributes:
-        label: what the method is.
-        steps: mean number of updates.
-        class_hit: share of samples in the target class by the posterior at σ_∞.
-        mean_error: error of the mean along u, positive away from the other classes.
-        sd: sd along u.
-        distance: W1 along u to the true samples, in the units of x.
-        distance_over_floor: that, divided by the W1 of true to true samples.
-        energy: energy distance to the target smoothed by σ_∞, in the units of x; None for d = 1.
-        energy_over_floor: likewise divided.
-        error: why there are no samples.
-    """
-
-    label: str
-    steps: float | None = None
-    class_hit: float | None = None
-    mean_error: float | None = None
-    sd: float | None = None
-    distance: float | None = None
-    distance_over_floor: float | None = None
-    energy: float | None = None
-    energy_over_floor: float | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Judge:
-    """The true class, drawn several times over, against which samples are measured."""
-
-    mixture: GaussianMixture
-    target: int
-    axis: ClassAxis
-    sigma_inf: float
-    true: Tensor
-    along: list[Tensor]
-    smoothed: list[Tensor]
-    floor: float
-    energy_floor: float | None
-
-    @classmethod
-    def draw(cls, mixture: GaussianMixture, target: int, n: int, sigma_inf: float, generator: Generator) -> "Judge":
-        """Draw one true set (n, d) to show, and `TRUE_SETS` independent ones for the floor."""
-        axis = class_axis(mixture, target)
-        true = mixture.sample(n, target, generator=generator)
-        along = [mixture.sample(n, target, generator=generator) @ axis.u for _ in range(TRUE_SETS)]
-        smoothed: list[Tensor] = []
-        energy_floor = None
-        if mixture.d > 1:
-            rows = min(n, ENERGY_ROWS)
-            smoothed = [mixture.sample(rows, target, sigma_inf, generator) for _ in range(ENERGY_SETS)]
-            energy_floor = two_sample_floor(energy_distance, smoothed)
-        floor = two_sample_floor(wasserstein_1, along)
-        return cls(mixture, target, axis, sigma_inf, true, along, smoothed, floor, energy_floor)
-
-    def measure(self, label: str, x: Tensor, steps: float | None) -> Row:
-        """Measure the samples x (N, d)."""
-        mean_error, sd = mean_and_sd(x, self.mixture.means[self.target], *self.axis)
-        projected = x @ self.axis.u
-        distance = sum(float(wasserstein_1(projected, true)) for true in self.along) / len(self.along)
-        row = Row(
-            label,
-            steps,
-            class_hit(self.mixture.log_posterior(x, self.sigma_inf), self.target),
-            mean_error,
-            sd,
-            distance,
-            distance / self.floor,
-        )
-        if self.energy_floor is None:
-            return row
-        first = x[:ENERGY_ROWS]
-        energy = sum(float(energy_distance(first, true)) for true in self.smoothed) / len(self.smoothed)
-        return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
-
-
-@dataclass(frozen=True)
 class Block:
     """All methods at one β.
 
@@ -279,7 +195,7 @@ def planned_steps(config: ToyConfig) -> int:
 def _run_block(config: ToyConfig, judge: Judge, sampler: SISA, advance: Advance) -> Block:
     start = "N(m, σ_0² Id)" if sampler.beta < 1 else "the exact p_{σ_0,y}"
     samples: dict[str, Tensor] = {}
-    rows = {"true": judge.measure("true samples", judge.true, None)}
+    rows = {"true": judge.measure_true()}
     for name in config.methods:
         method = build_method(name, judge.mixture, config.target, sampler)
         try:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from fgs.noise import seeded
 from fgs.plots import COLOURS, Array, Panel, Trajectories, Truth, panel_grid, trajectory_gif
-from toy.experiment import SAMPLES, Block, Row, ToyResult, draw_toy_start
+from toy.experiment import SAMPLES, Block, ToyResult, draw_toy_start
 from toy.geometry import nearest_distance
+from toy.judge import Row
 from toy.methods import build_method
 
 SHOWN = 4000  # samples of a scatter panel

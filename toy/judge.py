@@ -1,0 +1,93 @@
+"""The measures of stage 1: samples of one class against true ones, all distances divided by their floor."""
+
+from dataclasses import dataclass, replace
+
+from torch import Generator, Tensor
+
+from fgs.measures import Distance, class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
+from fgs.noise import add_noise, seeded
+from toy.geometry import ClassAxis, class_axis
+from toy.mixture import GaussianMixture
+
+TRUE_SETS = 8  # independent true sets, whose 28 distances make the floor
+ENERGY_ROWS = 2**12  # the energy distance takes time N², so it is measured on the first rows
+ENERGY_SETS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one method; lengths in units of λ unless said, `error` set where it did not converge.
+
+    Attributes:
+        label: what the method is.
+        steps: mean number of updates.
+        class_hit: share of samples in the target class by the posterior at σ_∞.
+        mean_error: error of the mean along u, positive away from the other classes.
+        sd: sd along u.
+        distance: W1 along u to the true samples, in the units of x.
+        distance_over_floor: that, divided by the W1 of true to true samples.
+        energy: energy distance to the target smoothed by σ_∞, in the units of x; None for d = 1.
+        energy_over_floor: likewise divided.
+        error: why there are no samples.
+    """
+
+    label: str
+    steps: float | None = None
+    class_hit: float | None = None
+    mean_error: float | None = None
+    sd: float | None = None
+    distance: float | None = None
+    distance_over_floor: float | None = None
+    energy: float | None = None
+    energy_over_floor: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The true class, drawn several times over, against which samples are measured."""
+
+    mixture: GaussianMixture
+    target: int
+    axis: ClassAxis
+    sigma_inf: float
+    true: Tensor
+    along: list[Tensor]
+    smoothed: list[Tensor]
+    floor: float
+    energy_floor: float | None
+
+    @classmethod
+    def draw(cls, mixture: GaussianMixture, target: int, n: int, sigma_inf: float, generator: Generator) -> "Judge":
+        """Draw one true set (n, d) to show, and `TRUE_SETS` independent ones for the floor."""
+        axis = class_axis(mixture, target)
+        true = mixture.sample(n, target, generator=generator)
+        along = [mixture.sample(n, target, generator=generator) @ axis.u for _ in range(TRUE_SETS)]
+        smoothed: list[Tensor] = []
+        energy_floor = None
+        if mixture.d > 1:
+            rows = min(n, ENERGY_ROWS)
+            smoothed = [mixture.sample(rows, target, sigma_inf, generator) for _ in range(ENERGY_SETS)]
+            energy_floor = two_sample_floor(energy_distance, smoothed)
+        floor = two_sample_floor(wasserstein_1, along)
+        return cls(mixture, target, axis, sigma_inf, true, along, smoothed, floor, energy_floor)
+
+    def measure(self, label: str, x: Tensor, steps: float | None, x_noisy: Tensor | None = None) -> Row:
+        """Measure the samples x (N, d); x_noisy is x with the noise σ_∞ that samples carry, x itself if left out."""
+        mean_error, sd = mean_and_sd(x, self.mixture.means[self.target], *self.axis)
+        hit = class_hit(self.mixture.log_posterior(x, self.sigma_inf), self.target)
+        distance = _mean_distance(wasserstein_1, x @ self.axis.u, self.along)
+        row = Row(label, steps, hit, mean_error, sd, distance, distance / self.floor)
+        if self.energy_floor is None:
+            return row
+        energy = _mean_distance(energy_distance, (x if x_noisy is None else x_noisy)[:ENERGY_ROWS], self.smoothed)
+        return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
+
+    def measure_true(self) -> Row:
+        """Measure the true set that is shown."""
+        noisy, _ = add_noise(self.true, self.true.new_tensor(self.sigma_inf), seeded(0))
+        return self.measure("true samples", self.true, None, noisy)
+
+
+def _mean_distance(distance: Distance, x: Tensor, true_sets: list[Tensor]) -> float:
+    return sum(float(distance(x, true)) for true in true_sets) / len(true_sets)
