@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 import torch
 
-from toy.experiment import ROWS, ToyConfig, planned_steps, run_toy
+from toy.experiment import ROWS, ToyConfig, planned_steps, prepare, run_block, run_toy
 from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method
 
 SEEDS = range(4)
@@ -15,9 +15,12 @@ SEEDS = range(4)
 
 def rows(method, block=0, **settings):
     """The rows of one method over the seeds, in the first or the β = 1 block."""
-    methods = ("exact", method) if method != "exact" else ("exact",)
-    results = [run_toy(ToyConfig(methods=methods, seed=seed, **settings)) for seed in SEEDS]
-    return [result.blocks[block].rows[method] for result in results], [r.blocks[block].rows["exact"] for r in results]
+    tables = []
+    for seed in SEEDS:
+        config = ToyConfig(methods=tuple(dict.fromkeys(("exact", method))), seed=seed, **settings)
+        judge, sampler = prepare(config)
+        tables.append(run_block(config, judge, sampler if block == 0 else replace(sampler, beta=1.0)).rows)
+    return [table[method] for table in tables], [table["exact"] for table in tables]
 
 
 def average(rows, name):

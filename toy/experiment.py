@@ -177,11 +177,17 @@ def run_toy(config: ToyConfig, advance: Advance = lambda label, steps: None) -> 
         config: the settings.
         advance: told of the steps done, for a progress bar.
     """
+    judge, sampler = prepare(config)
+    samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
+    return ToyResult(config, judge, [run_block(config, judge, sampler, advance) for sampler in samplers])
+
+
+def prepare(config: ToyConfig) -> tuple[Judge, SISA]:
+    """Build the mixture with its true samples, and the sampler."""
     mixture = config.build_mixture()
     sampler = config.build_sampler(mixture)
-    judge = Judge.draw(mixture, config.target, config.samples, sampler.sigma_inf, seeded(config.seed, TRUE))
-    samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
-    return ToyResult(config, judge, [_run_block(config, judge, sampler, advance) for sampler in samplers])
+    true = seeded(config.seed, TRUE)
+    return Judge.draw(mixture, config.target, config.samples, sampler.sigma_inf, true), sampler
 
 
 def planned_steps(config: ToyConfig) -> int:
@@ -192,7 +198,8 @@ def planned_steps(config: ToyConfig) -> int:
     return blocks * len(config.methods) * math.ceil(config.samples / ROWS)
 
 
-def _run_block(config: ToyConfig, judge: Judge, sampler: SISA, advance: Advance) -> Block:
+def run_block(config: ToyConfig, judge: Judge, sampler: SISA, advance: Advance = lambda label, steps: None) -> Block:
+    """Sample by every method with one sampler, and measure; arguments as in `run_toy` and from `prepare`."""
     start = "N(m, σ_0² Id)" if sampler.beta < 1 else "the exact p_{σ_0,y}"
     samples: dict[str, Tensor] = {}
     rows = {"true": judge.measure_true()}
