@@ -1,6 +1,6 @@
 """Exact score and forcing against the floor, by separation, dimension, number of classes and weights: a release check.
 
-    python benchmarks/toy.py [seeds]
+    python benchmarks/toy.py [seeds] [dimensions …]
 
 Prints one Markdown row a mixture: W1 ÷ floor and, after the stroke, the class hit minus that of the exact score, means
 over the seeds at the default settings of `fgs toy`.
@@ -9,6 +9,8 @@ over the seeds at the default settings of `fgs toy`.
 import sys
 from dataclasses import replace
 from statistics import mean
+
+import torch
 
 from toy.experiment import ToyConfig, prepare, run_block
 
@@ -32,11 +34,12 @@ SPACES = (
 SEPARATIONS = (4.0, 6.0, 9.0)
 
 
-def main(seeds: int) -> None:
-    """Print the table, means over so many seeds."""
+def main(seeds: int, dimensions: set[int]) -> None:
+    """Print the table, means over so many seeds, for the given dimensions."""
+    torch.set_num_threads(1)
     print("| d | covariance | N | K | weights, class | λ apart |", " | ".join(METHODS), "|")
     print("|---|---|---|---|---|---|" + "---|" * len(METHODS))
-    for space in SPACES:
+    for space in (space for space in SPACES if space["dim"] in dimensions):
         for classes in CLASSES:
             for separation in SEPARATIONS:
                 config = ToyConfig(separation=separation, methods=METHODS, **space, **classes)
@@ -57,4 +60,5 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4)
+    seeds, *dimensions = [int(argument) for argument in sys.argv[1:]] or [4]
+    main(seeds, set(dimensions) or {1, 2, 8, 64})

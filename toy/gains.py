@@ -5,6 +5,7 @@ it must outweigh the other ones, and it must be gone early enough for the class 
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from toy.scores import Gain
 CONFINEMENT = 5.0  # K|m_y' − m_y|²/2 that leaves e⁻⁵ of another class
 STRENGTH = 3.0  # c of K = c/(λ² + σ²): the class keeps 1/(1 + c) of its variance while forced
 NEAREST = 1 / 32  # least |t| that the posterior gain divides by
-ESCAPE = 0.2  # of the flux φ(z)z through a border z sd away, the share that stays over there; fitted to simulations
+ESCAPE = (
+    0.2  # of the flux φ(z)z through a border z sd away, the share that stays there; fitted to benchmarks/best_gain.py
+)
 
 
 def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
@@ -24,10 +27,10 @@ def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
 
     K confines the class, K·D²/2 = 5, where the classes have just parted, at σ = D/4 for the distance D to the nearest.
     """
-    distance = _nearest_distances(mixture)
+    distance = _per_class(mixture, lambda y: nearest_distance(mixture.means, y))
 
     def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
-        D = distance.to(x)[y]
+        D = distance[y]
         return 2 * CONFINEMENT / D**2 * (4 * sigma / D) ** power
 
     return gain
@@ -36,18 +39,18 @@ def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
 def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
     """Return K = 3/(λ² + σ²) down to a noise level σ_c(y), then 0: the best gain that depends on σ alone.
 
-    Where the best K ≥ 0 was searched for freely, as a function of σ, it was of this form (see `release_level`).
+    Where the best K ≥ 0 was searched for freely, as a function of σ (`benchmarks/best_gain.py`), it was of this form.
 
     Args:
         mixture: any mixture.
         beta: β of the sampler: how much it mixes within a class after the release.
     """
     width = _widths(mixture)
-    release = torch.tensor([release_level(mixture, y, beta) for y in range(mixture.K)])
+    release = _per_class(mixture, lambda y: release_level(mixture, y, beta))
 
     def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
-        K = STRENGTH / (width.to(x)[y] ** 2 + sigma**2)
-        return torch.where(sigma > release.to(x)[y], K, 0.0)
+        K = STRENGTH / (width[y] ** 2 + sigma**2)
+        return torch.where(sigma > release[y], K, 0.0)
 
     return gain
 
@@ -111,14 +114,15 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
         away = rivals - mixture.means[y]
         t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1)
         t = torch.where(t < 0, t.clamp(max=-NEAREST), t.clamp(min=NEAREST))
-        return doubt / ((width.to(x)[y] ** 2 + sigma**2) * t)
+        return doubt / ((width[y] ** 2 + sigma**2) * t)
 
     return gain
 
 
-def _nearest_distances(mixture: GaussianMixture) -> Tensor:
-    return torch.tensor([nearest_distance(mixture.means, y) for y in range(mixture.K)])
-
-
 def _widths(mixture: GaussianMixture) -> Tensor:
-    return torch.tensor([class_axis(mixture, y).width for y in range(mixture.K)])
+    return _per_class(mixture, lambda y: class_axis(mixture, y).width)
+
+
+def _per_class(mixture: GaussianMixture, value: Callable[[int], float]) -> Tensor:
+    """The value of every class, (K,), in the precision and on the device of the mixture."""
+    return mixture.means.new_tensor([value(y) for y in range(mixture.K)])
