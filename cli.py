@@ -133,7 +133,10 @@ def toy(
             with _progress(total) as advance:
                 result = run_toy(config, advance)
             if folder:
-                _save_toy(result, folder, animate)
+                try:
+                    _save_toy(result, folder, animate)
+                except OSError as error:
+                    _fail(f"--out: writing into {out} failed: {error.strerror}", 1)
     except OSError as error:
         _fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if json_:

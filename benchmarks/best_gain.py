@@ -36,7 +36,7 @@ def main(separation: float, beta: float, weight: float, iterations: int) -> None
     sigmas = start * (1 - beta * STEP) ** torch.arange(steps, dtype=torch.float64)
     knots = torch.linspace(math.log(SIGMA_INF), math.log(start), 14, dtype=torch.float64)
     gaussian = (1 + torch.erf(x / math.sqrt(2))) / 2
-    raw = torch.where(knots.exp() > 0.6, 0.6, 0.02).expm1().log().requires_grad_()
+    raw = torch.where(knots.exp() > 0.6, 0.6, 0.02).to(knots).expm1().log().requires_grad_()
     optimiser = torch.optim.Adam([raw], lr=0.25)
     best, best_c = math.inf, softplus(raw)
     for _ in range(iterations):

@@ -1,6 +1,6 @@
 """Exact score and forcing against the floor, by separation, dimension, number of classes and weights: a release check.
 
-    python benchmarks/toy.py [seeds] [dimensions …]
+    python benchmarks/guidance.py [seeds] [dimensions …]
 
 Prints one Markdown row a mixture: W1 ÷ floor and, after the stroke, the class hit minus that of the exact score, means
 over the seeds at the default settings of `fgs toy`.
