@@ -44,13 +44,13 @@ def main(separation: float, beta: float, weight: float, iterations: int) -> None
         right = torch.searchsorted(knots, sigmas.log()).clamp(1, len(knots) - 1)
         share = (sigmas.log() - knots[right - 1]) / (knots[right] - knots[right - 1])
         gains = torch.lerp(c[right - 1], c[right], share)
-        p = (-(x**2) * (1 + float(gains[0])) / (2 * (1 + start**2))).exp()
+        p = (-(x**2) * (1 + gains[0].item()) / (2 * (1 + start**2))).exp()
         p = p / p.sum()
         for sigma, gain in zip(sigmas, gains, strict=True):
             p = checkpoint(transport, p, x, sigma, gain, separation, beta, weight, use_reentrant=False)
         distance = (p.cumsum(0) - p / 2 - gaussian).abs().sum() * 0.04
-        if float(distance) < best:
-            best, best_c = float(distance), c.detach()
+        if distance.item() < best:
+            best, best_c = distance.item(), c.detach()
         optimiser.zero_grad()
         distance.backward()
         optimiser.step()
