@@ -148,6 +148,7 @@ class ToyResult:
         """Everything measured, as plain numbers for JSON."""
         first = self.blocks[0]
         config = asdict(self.config) | {
+            "weights": self.judge.mixture.weights.tolist(),
             "sigma_start": first.sampler.sigma_0,
             "sigma_end": first.sampler.sigma_inf,
             "lambda": self.judge.axis.width,
