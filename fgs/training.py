@@ -1,0 +1,165 @@
+"""A training loop that knows nothing of the method: it is handed a loss and yields what happened.
+
+It reads and writes no files; `state_dict` holds everything that an exact continuation needs.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from fgs.noise import seeded
+
+Loss = Callable[[nn.Module, Generator], Tensor]
+"""(network, generator) -> (): draws a batch and returns its loss."""
+
+
+class NotFiniteError(RuntimeError):
+    """The loss or its gradient is not finite; the weights are those before that step."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: so many steps, or so many seconds, not both.
+
+    Raises:
+        ValueError: neither or both are given, or one is not positive.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.seconds is None):
+            raise ValueError("budget: give either steps or seconds")
+        if not 0 < (self.steps or self.seconds or 0) < math.inf:
+            raise ValueError(f"budget: must be positive and finite, got {self.steps or self.seconds}")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return the share of the budget that is spent, 1 and more when it is over."""
+        return step / self.steps if self.steps else seconds / (self.seconds or math.inf)
+
+
+class Record(NamedTuple):
+    """One step of training.
+
+    Attributes:
+        step: number of steps taken, from 1.
+        loss: of this step's batch, before the step.
+        gradient: norm of the gradient before clipping.
+        learning_rate: of this step.
+        seconds: spent in training so far, continuations included.
+        progress: share of the budget spent.
+    """
+
+    step: int
+    loss: float
+    gradient: float
+    learning_rate: float
+    seconds: float
+    progress: float
+
+
+class Trainer:
+    """Adam with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
+
+    Args:
+        network: trained in place.
+        loss: draws a batch and returns its loss.
+        budget: steps or seconds; the learning rate falls to 0 over it.
+        learning_rate: the highest.
+        warm_up: share of the budget over which the learning rate rises to it.
+        clip: largest norm of the gradient.
+        ema_decay: weight of the past in a step of the average.
+        seed: of everything that `loss` draws from its generator.
+
+    Attributes:
+        ema: the averaged network: the one to sample with.
+        step: steps taken.
+        seconds: time spent.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        budget: Budget,
+        learning_rate: float = 1e-3,
+        warm_up: float = 0.02,
+        clip: float = 1.0,
+        ema_decay: float = 0.999,
+        seed: int = 0,
+    ) -> None:
+        self.network, self.loss, self.budget = network, loss, budget
+        self.learning_rate, self.warm_up, self.clip = learning_rate, warm_up, clip
+        self.generator = seeded(seed)
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate)
+        self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self.step, self.seconds = 0, 0.0
+
+    @property
+    def ema(self) -> nn.Module:
+        """The averaged network."""
+        averaged: nn.Module = self._average.module
+        return averaged
+
+    def run(self) -> Iterator[Record]:
+        """Take steps until the budget is spent, from where it stands, and yield each.
+
+        Raises:
+            NotFiniteError: a loss or gradient is not finite; the step is not taken.
+        """
+        self.network.train()
+        begin = time.perf_counter() - self.seconds
+        while (progress := self.budget.progress(self.step, self.seconds)) < 1:
+            learning_rate = self.learning_rate * self._schedule(progress)
+            loss, gradient = self._take_step(learning_rate)
+            self.step += 1
+            self.seconds = time.perf_counter() - begin
+            spent = self.budget.progress(self.step, self.seconds)
+            yield Record(self.step, loss, gradient, learning_rate, self.seconds, spent)
+
+    def _take_step(self, learning_rate: float) -> tuple[float, float]:
+        loss = self.loss(self.network, self.generator)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradient = float(nn.utils.clip_grad_norm_(self.parameters, self.clip))
+        if not math.isfinite(gradient) or not torch.isfinite(loss):
+            raise NotFiniteError(
+                f"step {self.step + 1}: the loss is {loss.item():g} and its gradient {gradient:g}; "
+                "the weights before this step are kept; use a smaller learning rate, or look for odd data"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+        self._average.update_parameters(self.network)
+        return loss.item(), gradient
+
+    def _schedule(self, progress: float) -> float:
+        rise = min(1.0, (progress + 1e-3) / self.warm_up) if self.warm_up else 1.0
+        return rise * 0.5 * (1 + math.cos(math.pi * progress))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes in training: a trainer that loads it goes on to the same weights, to the bit."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self._average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where `state_dict` was taken, with the same network, loss and settings."""
+        self.network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.step, self.seconds = state["step"], state["seconds"]
