@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -12,9 +13,11 @@ import typer
 
 # torch and matplotlib are imported by the commands that need them: `fgs --help` answers at once
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from toy.experiment import Advance, Block, ToyResult
+    from fgs.training import Record
+    from toy.config import ToyConfig
+    from toy.experiment import Advance
+    from toy.learned import Learned
+    from toy.learning import Learning, Watch
 
 app = typer.Typer(
     name="fgs",
@@ -26,6 +29,7 @@ app = typer.Typer(
 
 def main() -> NoReturn:
     """Run the command line; an error is one line on stderr, exit code 2 for wrong usage, 1 for a failed run."""
+    warnings.showwarning = lambda message, *rest: print(f"fgs: warning: {message}", file=sys.stderr)
     try:
         sys.exit(app(prog_name="fgs", standalone_mode=False))
     except Exception as error:
@@ -54,13 +58,14 @@ def _root(
         typer.echo(context.get_help())
 
 
-_mixture, _sampler, _output = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("Mixture", "Sampler", "Output")
+_mixture, _sampler, _training, _output = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("Mixture", "Sampler", "Networks", "Output")
 )
 
 
 @app.command()
 def toy(
+    context: typer.Context,
     components: Annotated[int, _mixture(help="Number K of Gaussians.")] = 2,
     dim: Annotated[int, _mixture(help="Dimension d of x.")] = 1,
     separation: Annotated[float, _mixture(help="Distance of neighbouring means, in units of λ.")] = 10.0,
@@ -74,8 +79,9 @@ def toy(
     method: Annotated[
         list[str] | None,
         _sampler(
-            help="A row of the table; may be given again. exact, forcing, forcing_posterior, cfg1, cfg4, classifier, "
-            "classifier_clean, mixture (all of these if left out), forcing_constant, forcing_power."
+            help="Rows of the table, as exact,cfg1; may be given again. exact, forcing, forcing_posterior, cfg1, cfg4, "
+            "classifier, classifier_clean, mixture (all of these if left out), forcing_constant, forcing_power; with "
+            "networks also learned, learned_n1, label, label_cfg1, label_cfg4, learned_mixture (all if left out)."
         ),
     ] = None,
     samples: Annotated[int, _sampler(help="Samples of each method.")] = 5000,
@@ -92,6 +98,17 @@ def toy(
     ] = "known",
     sigma_start: Annotated[float | None, _sampler(help="σ_0; from the mixture if left out.")] = None,
     sigma_end: Annotated[float | None, _sampler(help="σ_∞; from the mixture if left out.")] = None,
+    learned: Annotated[bool, _training("--learned", help="Train networks on the mixture and add their rows.")] = False,
+    minutes: Annotated[float, _training(help="Training time of each network.")] = 1.0,
+    training_steps: Annotated[
+        int | None, _training(help="Training steps of each network instead, the same on every machine.")
+    ] = None,
+    blind: Annotated[
+        bool | None,
+        _training("--blind/--sigma-input", help="Keep σ from the networks, or give it; by the mixture if left out."),
+    ] = None,
+    save: Annotated[Path | None, _training(help="File to keep the trained networks in.")] = None,
+    load: Annotated[Path | None, _training(help="Use networks kept by --save, and their mixture.")] = None,
     out: Annotated[Path | None, _output(help="Folder for samples.npz, metrics.json and figure.png.")] = None,
     json_: Annotated[bool, _output("--json", help="Print the metrics as JSON only.")] = False,
     animate: Annotated[bool, _output("--animate", help="Also write trajectories.gif into --out.")] = False,
@@ -100,24 +117,38 @@ def toy(
 
     Two tables: at --beta, where noise is injected on the way, and at β = 1, where none is and guidance fails.
     """
-    if animate and out is None:
-        _fail("--animate: writes into the folder of --out; give --out DIR", 2)
+    _check_toy_options(animate, learned, out, save, load)
+    from fgs.checkpoints import CheckpointError
     from fgs.files import output_folder
-    from toy.experiment import ToyConfig, planned_steps, run_toy
+    from toy.config import ToyConfig
+    from toy.experiment import planned_steps, run_toy
+    from toy.learned import methods_of
+    from toy.learning import Learning
+    from toy.methods import DEFAULT_METHODS
+    from toy.report import print_toy, save_toy
+    from toy.saved import load_learned
 
+    names = list(dict.fromkeys(name.strip() for part in method or () for name in part.split(",")))
     try:
+        settings: dict[str, Any] = {
+            "components": components,
+            "dim": dim,
+            "separation": separation,
+            "std": std,
+            "weights": _numbers(weights),
+            "means": means,
+            "covariance": covariance,
+            "seed": seed,
+        }
+        saved = load_learned(load) if load else None
+        if saved:
+            _agree(context, settings, saved.mixture)
+        networks = tuple(saved.learned.networks) if saved else ("guided", "label", "mixture") if learned else ()
         config = ToyConfig(
-            components=components,
-            dim=dim,
-            separation=separation,
-            std=std,
-            weights=_numbers(weights),
-            means=means,
-            covariance=covariance,
+            **settings,
+            methods=tuple(names) or DEFAULT_METHODS + methods_of(networks),
             target=target,
-            **({"methods": tuple(dict.fromkeys(method))} if method else {}),
             samples=samples,
-            seed=seed,
             h=h,
             beta=beta,
             schedule=schedule,
@@ -125,16 +156,23 @@ def toy(
             sigma_start=sigma_start,
             sigma_end=sigma_end,
         )
+        learning = Learning(minutes, training_steps, blind)
+        missing = config.networks() - set(networks)
+        if missing:
+            _fail(f"--method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one", 2)
         total = planned_steps(config)
+    except CheckpointError as error:
+        _fail(f"--load: {error}", 2)
     except ValueError as error:
         _fail(_as_option(error), 2)
     try:
         with output_folder(out) if out else nullcontext() as folder:
+            trained = saved.learned if saved else _train(config, learning, save) if learned else None
             with _progress(total) as advance:
-                result = run_toy(config, advance)
+                result = run_toy(config, advance, trained)
             if folder:
                 try:
-                    _save_toy(result, folder, animate)
+                    save_toy(result, folder, animate)
                 except OSError as error:
                     _fail(f"--out: writing into {out} failed: {error.strerror}", 1)
     except OSError as error:
@@ -142,12 +180,54 @@ def toy(
     if json_:
         print(json.dumps(result.metrics(), indent=2))
     else:
-        _print_toy(result)
+        print_toy(result)
     failed = [(block, row) for block in result.blocks for row in block.rows.values() if row.error]
     for block, row in failed:
         print(f"fgs: {row.label} at beta {block.sampler.beta:g} did not converge: {row.error}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+def _check_toy_options(animate: bool, learned: bool, out: Path | None, save: Path | None, load: Path | None) -> None:
+    """Refuse what could only fail after the work is done."""
+    if animate and out is None:
+        _fail("--animate: writes into the folder of --out; give --out DIR", 2)
+    if out and out.exists() and not out.is_dir():
+        _fail(f"--out: {out} is a file; name a folder", 2)
+    if learned and load:
+        _fail("--load: brings its own networks; leave out --learned", 2)
+    if save and not learned:
+        _fail("--save: there are no networks to keep; add --learned", 2)
+    if save and (save.is_dir() or not save.parent.is_dir()):
+        _fail(f"--save: {save} {'is a folder' if save.is_dir() else 'lies in no folder'}; name a file", 2)
+
+
+def _agree(context: typer.Context, settings: dict[str, Any], stored: dict[str, Any]) -> None:
+    """Take the mixture of --load; an option that asks for another one is an error."""
+    for name, value in stored.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and settings[name] != value:
+            raise ValueError(f"{name}: the networks of --load were trained with {value}; leave this option out")
+        settings[name] = value
+
+
+def _train(config: "ToyConfig", learning: "Learning", save: Path | None) -> "Learned":
+    from fgs.training import NotFiniteError
+    from toy.learning import learn
+    from toy.saved import save_learned
+
+    mixture = config.build_mixture()
+    try:
+        with _training_bars() as watch:
+            learned = learn(mixture, config.build_sampler(mixture), learning, config.networks(), config.seed, watch)
+    except NotFiniteError as error:
+        _fail(f"training failed: {error}", 1)
+    if save:
+        try:
+            save_learned(save, learned, config)
+        except OSError as error:
+            _fail(f"--save: writing {save} failed: {error.strerror}", 1)
+    return learned
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:
@@ -191,74 +271,34 @@ def _progress(total: int) -> Iterator["Advance"]:
         yield lambda label, steps: progress.update(task, description=label, advance=steps)
 
 
-def _save_toy(result: "ToyResult", folder: Path, animate: bool) -> None:
-    import numpy as np
-
-    from fgs.files import atomic
-    from toy.figures import save_animation, save_figure
-
-    judge, config = result.judge, result.config
-    arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()} | {
-        "true": judge.true.numpy(),
-        "target": np.array(config.target),
-        "means": judge.mixture.means.numpy(),
-        "covariances": judge.mixture.covariances.numpy(),
-        "weights": judge.mixture.weights.numpy(),
-    }
-    with atomic(folder / "samples.npz") as temporary:
-        np.savez_compressed(temporary, **arrays)
-    with atomic(folder / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(result.metrics(), indent=2) + "\n")
-    save_figure(result, folder / "figure.png")
-    if animate:
-        save_animation(result, folder / "trajectories.gif")
-
-
-def _print_toy(result: "ToyResult") -> None:
+@contextmanager
+def _training_bars() -> Iterator["Watch"]:
+    """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console()
+    console = Console(stderr=True)
     if not console.is_terminal:
-        console.width = 120
-    config, judge, first = result.config, result.judge, result.blocks[0].sampler
-    console.print(
-        f"\n{config.components} Gaussians in d = {config.dim}, means {config.means}, {config.separation:g}λ apart,",
-        f"{config.covariance}, λ = {judge.axis.width:g}; class {config.target}, N = {config.samples};",
-        f"h = {first.h:g} {config.schedule}, {config.noise_level} σ from {first.sigma_0:.4g} to {first.sigma_inf:.3g}",
-        highlight=False,
+        yield lambda name, record: None
+        return
+    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}")
+    columns = (
+        TextColumn("training: {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        loss,
+        TimeRemainingColumn(),
     )
-    for block in result.blocks:
-        console.print(_toy_table(block, energy=judge.energy_floor is not None))
-    floors = f"Floor, true to true samples: W1 along u {judge.floor:.3g} (N = {config.samples})"
-    if judge.energy_floor is not None:
-        floors += f", energy distance at σ_∞ {judge.energy_floor:.3g} (N = {len(judge.smoothed[0])})"
-    console.print(floors + ". One set of true samples scatters about 1 by ±.4.", highlight=False)
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
 
+        def watch(name: str, record: "Record") -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0, step=0, loss=record.loss)
+            if record.step % 20 == 0:
+                progress.update(tasks[name], completed=record.progress, step=record.step, loss=record.loss)
 
-def _toy_table(block: "Block", energy: bool) -> "Table":
-    from rich.table import Table
-
-    beta = block.sampler.beta
-    regime = "no noise injected, a probability-flow ODE" if beta == 1 else "noise injected on the way"
-    table = Table(title=f"β = {beta:g}: {regime}; start {block.start}", title_justify="left", title_style="bold")
-    table.add_column("method")
-    headings = ["steps", "class hit", "mean error/λ", "sd/λ", "W1 ÷ floor", *(["energy ÷ floor"] if energy else [])]
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for row in block.rows.values():
-        if row.error or row.class_hit is None or row.distance_over_floor is None:
-            table.add_row(row.label, "[red]did not converge[/red]", *[""] * (len(headings) - 1))
-            continue
-        ratios = [row.distance_over_floor] + ([row.energy_over_floor] if row.energy_over_floor is not None else [])
-        table.add_row(
-            row.label,
-            "" if row.steps is None else f"{row.steps:.0f}",
-            f"{row.class_hit:.4f}",
-            f"{row.mean_error:+.3f}",
-            f"{row.sd:.3f}",
-            *(f"[{'green' if ratio <= 1.5 else 'yellow' if ratio <= 3 else 'red'}]{ratio:.2f}[/]" for ratio in ratios),
-        )
-    return table
+        yield watch
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from statistics import mean
 
 import torch
 
-from toy.experiment import ToyConfig, prepare, run_block
+from toy.config import ToyConfig
+from toy.experiment import prepare, run_block
 
 METHODS = ("exact", "forcing", "forcing_posterior")
 CLASSES = (

@@ -18,13 +18,23 @@ Weight = Callable[[Tensor], Tensor]
 
 def uniform(low: float = 0.0, high: float = 1.0) -> NoiseLevels:
     """Draw σ ~ Uniform[low, high]; [0, 1] is the paper's (Algorithms 2 and 4, line 3)."""
-    return lambda n, generator=None: low + (high - low) * torch.rand(n, generator=generator)
+
+    def draw(n: int, generator: Generator | None = None) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=generator)
+
+    return draw
 
 
 def log_uniform(low: float = 0.003, high: float = 1.0) -> NoiseLevels:
     """Draw log σ ~ Uniform[log low, log high]: every octave of noise has the same share, small noise included."""
-    octaves = math.log(high / low)
-    return lambda n, generator=None: low * (octaves * torch.rand(n, generator=generator)).exp()
+
+    def draw(n: int, generator: Generator | None = None) -> Tensor:
+        return low * (math.log(high / low) * torch.rand(n, generator=generator)).exp()
+
+    return draw
+
+
+DEFAULT_NOISE_LEVELS = log_uniform()
 
 
 def unweighted(sigma: Tensor) -> Tensor:
@@ -41,7 +51,7 @@ def denoising_loss(
     score: ProjectedScore,
     x: Tensor,
     phi: Tensor | None = None,
-    noise_levels: NoiseLevels = log_uniform(),
+    noise_levels: NoiseLevels = DEFAULT_NOISE_LEVELS,
     weight: Weight = unweighted,
     p_drop: float = 0.0,
     antithetic: bool = False,
@@ -67,9 +77,9 @@ def denoising_loss(
     z = standard_normal(x, generator)
     kept = 0 if phi is None else round((1 - p_drop) * len(x))
     if antithetic:
-        x, sigma, phi = (None if t is None else t.repeat_interleave(2, 0) for t in (x, sigma, phi))
+        x, sigma, kept = x.repeat_interleave(2, 0), sigma.repeat_interleave(2), 2 * kept
         z = torch.stack([z, -z], 1).flatten(0, 1)
-        kept = 2 * kept
+        phi = None if phi is None else phi.repeat_interleave(2, 0)
     noise = per_row(sigma, x) * z
     x_sigma = x + noise
     with_phi = score(x_sigma[:kept], phi[:kept], sigma[:kept]) if phi is not None and kept else x[:0]

@@ -7,6 +7,7 @@ biases: with ReLU it is then homogeneous, s(a·x) = a·s(x), which carries it fr
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,10 @@ class MLP(nn.Module):
         layers: L, how many hidden layers.
         bias: give every hidden layer a bias. Without, the network is homogeneous; with, it knows the unit of length,
             which it needs where classes of one width lie at several distances from the origin.
-        sigma_input: let the network see σ, for data that do not show it: few dimensions, or a class that fills them all.
+        sigma_input: let the network see σ, where x does not show it: few dimensions, or a class that fills them.
+
+    Attributes:
+        settings: the arguments, by which `build_network` makes the same network again.
 
     Raises:
         ValueError: a size is too small; the message begins with its name.
@@ -52,7 +56,9 @@ class MLP(nn.Module):
                 raise ValueError(f"{name}: must be at least {least}, got {size}")
         if d <= 2 and not sigma_input:
             warnings.warn(f"a blind network cannot tell the noise level of x in d = {d}; use sigma_input", stacklevel=2)
-        self.d, self.shape, self.sigma_input = d, (channels, positions), sigma_input
+        self.settings: dict[str, Any] = {name: size for name, (size, _) in sizes.items()}
+        self.settings |= {"bias": bias, "sigma_input": sigma_input}
+        self.shape, self.sigma_input = (channels, positions), sigma_input
         width = channels * positions
         inputs = [d + 2 * sigma_input] + [width] * (layers - 1)
         self.hidden = nn.ModuleList(nn.Linear(size, width, bias=bias) for size in inputs)
@@ -106,12 +112,13 @@ class GuidedMLP(MLP):
         matched: tuple[int, ...] | None = None,
         gain: float = 1.0,
         learn_gain: bool = False,
-        **sizes: int,
+        **sizes: Any,
     ) -> None:
         super().__init__(d, **sizes)
         self.matched = (len(self.hidden) // 2,) if matched is None else tuple(sorted(set(matched)))
         if not self.matched or not set(self.matched) <= set(range(len(self.hidden))):
             raise ValueError(f"matched: must be of 0 … {len(self.hidden) - 1}, got {matched}")
+        self.settings |= {"matched": self.matched, "gain": gain, "learn_gain": learn_gain}
         self.gain = nn.Parameter(torch.full((len(self.matched), self.shape[0]), gain), requires_grad=learn_gain)
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
@@ -130,7 +137,7 @@ class GuidedMLP(MLP):
         """Return s(x, φ − φ(x)), (N, d); arguments as in `ProjectedScore`, None is s(x, 0)."""
         if phi is None:
             return self._score(x, sigma)
-        targets = dict(zip(self.matched, phi.split(self.shape[0], dim=-1), strict=True))
+        targets = dict(zip(self.matched, torch.split(phi, self.shape[0], dim=-1), strict=True))
         gains = dict(zip(self.matched, self.gain, strict=True))
 
         def match(number: int, h: Tensor) -> Tensor:
@@ -148,8 +155,9 @@ class LabelMLP(MLP):
         sizes: the other arguments of `MLP`.
     """
 
-    def __init__(self, d: int, classes: int, **sizes: int) -> None:
+    def __init__(self, d: int, classes: int, **sizes: Any) -> None:
         super().__init__(d, **sizes)
+        self.settings |= {"classes": classes}
         self.embedding = nn.Linear(classes, len(self.hidden) * 2 * self.shape[0], bias=False)
         nn.init.zeros_(self.embedding.weight)
 
@@ -161,6 +169,15 @@ class LabelMLP(MLP):
 
         def modulate(number: int, h: Tensor) -> Tensor:
             scale, shift = embedded[..., number, :, :, :].unbind(-3)
-            return h * (1 + scale) + shift
+            modulated: Tensor = h * (1 + scale) + shift
+            return modulated
 
         return self._score(x, sigma, modulate)
+
+
+KINDS: dict[str, type[MLP]] = {kind.__name__: kind for kind in (MLP, GuidedMLP, LabelMLP)}
+
+
+def build_network(kind: str, settings: dict[str, Any]) -> MLP:
+    """Build a network of class `kind`, one of `KINDS`, from its `settings`."""
+    return KINDS[kind](**settings)

@@ -5,6 +5,7 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from fgs.noise import NoiseLevel, per_row, per_sample, standard_normal
+from fgs.noise import NoiseLevel, known_schedule, per_row, per_sample, standard_normal
 from fgs.protocols import ProjectedScore, Samples
 
 Schedule = Callable[[float, int], float]
@@ -134,7 +135,17 @@ class SISA:
 
         Raises:
             NotConvergingError: σ grows, x is no longer finite, or `max_steps` is reached.
+
+        Warns:
+            UserWarning: σ is estimated from the residual where the data can have no fewer dimensions than x has.
         """
+        if self.noise_level is not known_schedule and x[0].numel() <= 2:
+            name = getattr(self.noise_level, "__name__", "noise_level")
+            warnings.warn(
+                f"{name} estimates the noise level from the residual, which falls far short of it in "
+                f"d = {x[0].numel()} (E‖s‖²/d = σ² − MMSE/d); use known_schedule",
+                stacklevel=2,
+            )
         sigma = x.new_tensor(self.sigma_0)  # the noise level that is believed to be in x
         moving = sigma >= self.sigma_inf
         for k in count(1):

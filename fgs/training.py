@@ -100,7 +100,7 @@ class Trainer:
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate)
-        self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))  # type: ignore[no-untyped-call]
         self.step, self.seconds = 0, 0.0
 
     @property

@@ -148,13 +148,14 @@ def test_a_disk_that_fills_up_is_a_failed_run(fgs, monkeypatch, tmp_path):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("toy.figures.save_figure", full)
+    monkeypatch.setattr("toy.report.save_figure", full)
     code, out, err = fgs(*QUICK, "--method", "exact", "--out", tmp_path)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "No space left" in err
     assert not list(tmp_path.glob(".*")), "a temporary file was left"
 
 
+@pytest.mark.filterwarnings("ignore:noise_level pooled")
 def test_a_run_that_does_not_converge_is_exit_code_1(fgs, monkeypatch):
     build = experiment.build_method
 

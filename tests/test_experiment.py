@@ -7,7 +7,8 @@ from statistics import mean
 import pytest
 import torch
 
-from toy.experiment import ROWS, ToyConfig, planned_steps, prepare, run_block, run_toy
+from toy.config import ToyConfig
+from toy.experiment import ROWS, planned_steps, prepare, run_block, run_toy
 from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method
 
 SEEDS = range(4)
@@ -160,6 +161,7 @@ def test_a_method_that_does_not_converge_leaves_the_others(monkeypatch):
     assert result.blocks[0].rows["exact"].error is None
 
 
+@pytest.mark.filterwarnings("ignore:pooled estimates")
 @pytest.mark.parametrize("d", [1, 16])
 def test_blind_estimate_fails_in_one_dimension_and_not_in_many(d):
     """Trap 2: with the residual for σ, the sampled sd of a rank-1 class is far off at d = 1 and close from d = 16."""

@@ -9,8 +9,8 @@ import pytest
 
 FLOORS = (
     {"fgs.protocols", "fgs.features", "fgs.noise", "fgs.files"},
-    {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.data"},
-    {"fgs.training", "fgs.measures", "fgs.validate"},
+    {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.data", "fgs.denoising"},
+    {"fgs.training", "fgs.measures", "fgs.embedding", "fgs.validate"},
     {"fgs.plots", "fgs.checkpoints"},
     {"fgs.runs", "fgs.evaluate", "fgs.bench"},
     {"toy"},

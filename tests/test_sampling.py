@@ -8,6 +8,8 @@ from fgs.noise import known_schedule, per_sample, pooled
 from fgs.sampling import SISA, NotConvergingError, draw_start, fixed, growing
 from toy import ExactScore, GaussianMixture
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*estimates the noise level")
+
 
 def point_mass(x, phi=None, sigma=None):
     """The σ²-weighted score of all mass at 0."""

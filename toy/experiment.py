@@ -1,6 +1,7 @@
-"""Stage 1: sample one class of an exact mixture by every method, and measure each against the two-sample floor."""
+"""Sample one class of a mixture by every method, exact (stage 1) or learned (stage 2), and measure it by the floor."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -8,115 +9,24 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
+from fgs.noise import known_schedule, seeded
 from fgs.protocols import Samples
-from fgs.sampling import SISA, NotConvergingError, Schedule, draw_start, fixed, growing
-from toy.geometry import (
-    isotropic_covariances,
-    means_on_line,
-    noise_range,
-    random_means,
-    rank1_covariances,
-)
+from fgs.sampling import SISA, NotConvergingError, draw_start
+from toy.config import ToyConfig
+from toy.embedding import Embedding, measure_embedding
+from toy.geometry import LARGEST_SHORTFALL, residual_shortfall
 from toy.judge import Judge, Row
-from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method, build_method
+from toy.learned import LEARNED_METHODS, Learned
+from toy.methods import Method, build_method
 from toy.mixture import GaussianMixture
 
-SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
-NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
-COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
-LAYOUTS = ("line", "random")
-
+CLASS_SAMPLES = 2000  # of each class, to show
 ROWS = 2**14  # samples drawn together: bounds the memory, and row i is the same for every number of samples
 
-MEANS, TRUE, SAMPLES = range(3)  # what the seed is used for
+TRUE, SAMPLES = range(1, 3)  # what the seed is used for
 
 Advance = Callable[[str, int], None]
 """(label of the method, steps done since the last call)."""
-
-
-@dataclass(frozen=True)
-class ToyConfig:
-    """The settings of `fgs toy`, by the names of its options.
-
-    Raises:
-        ValueError: a setting is out of range; the message begins with its name.
-    """
-
-    components: int = 2
-    dim: int = 1
-    separation: float = 10.0
-    std: float = 0.1
-    weights: tuple[float, ...] | None = None
-    means: str = "line"
-    covariance: str = "isotropic"
-    target: int = 0
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    samples: int = 5000
-    seed: int = 0
-    h: float = 0.05
-    beta: float = 0.1
-    schedule: str = "fixed"
-    noise_level: str = "known"
-    sigma_start: float | None = None
-    sigma_end: float | None = None
-
-    def __post_init__(self) -> None:
-        def require(holds: bool, name: str, what: str) -> None:
-            if not holds:
-                raise ValueError(f"{name}: {what}, got {getattr(self, name)}")
-
-        for name in ("components", "dim"):
-            require(getattr(self, name) >= 1, name, "must be at least 1")
-        for name in ("separation", "std"):
-            require(0 < getattr(self, name) < math.inf, name, "must be positive and finite")
-        for name in ("h", "beta"):
-            require(0 < getattr(self, name) <= 1, name, "must lie in (0, 1]")
-        for name in ("sigma_start", "sigma_end"):
-            value = getattr(self, name)
-            require(value is None or 0 < value < math.inf, name, "must be positive and finite")
-        if self.weights is not None:
-            require(len(self.weights) == self.components, "weights", "must be one number for each component")
-            require(all(0 < w < math.inf for w in self.weights), "weights", "must be positive and finite")
-            require(abs(sum(self.weights) - 1) < 1e-6, "weights", "must sum to 1")
-        require(0 <= self.target < self.components, "target", f"must lie in 0 … {self.components - 1} (components − 1)")
-        require(self.samples >= 2, "samples", "must be at least 2")
-        require(0 <= self.seed < 2**63, "seed", "must lie in [0, 2⁶³)")
-        for name, known in (
-            ("means", LAYOUTS),
-            ("covariance", COVARIANCES),
-            ("schedule", SCHEDULES),
-            ("noise_level", NOISE_LEVELS),
-        ):
-            require(getattr(self, name) in known, name, f"must be one of {', '.join(known)}")
-        unknown = [method for method in self.methods if method not in ALL_METHODS]
-        if unknown or not self.methods:
-            raise ValueError(f"method: must be of {', '.join(ALL_METHODS)}, got {', '.join(unknown) or 'none'}")
-
-    def build_mixture(self) -> GaussianMixture:
-        """Build the mixture that the settings describe; random means are drawn from the seed."""
-        K, d, spacing = self.components, self.dim, self.separation * self.std
-        if self.means == "line":
-            means = means_on_line(K, d, spacing)
-        else:
-            means = random_means(K, d, spacing, seeded(self.seed, MEANS))
-        weights = self.weights or (1 / K,) * K
-        return GaussianMixture(torch.tensor(weights).to(means), means, COVARIANCES[self.covariance](means, self.std))
-
-    def build_sampler(self, mixture: GaussianMixture) -> SISA:
-        """Build the sampler, with σ_0 and σ_∞ from the geometry of the mixture where they are not given."""
-        sigma_0, sigma_inf = noise_range(mixture, self.h)
-        try:
-            return SISA(
-                h=self.h,
-                beta=self.beta,
-                sigma_0=self.sigma_start or sigma_0,
-                sigma_inf=self.sigma_end or sigma_inf,
-                schedule=SCHEDULES[self.schedule],
-                noise_level=NOISE_LEVELS[self.noise_level],
-            )
-        except ValueError as error:
-            raise ValueError(str(error).replace("sigma_inf", "sigma_end").replace("sigma_0", "sigma_start")) from None
 
 
 @dataclass(frozen=True)
@@ -137,12 +47,28 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Stage2:
+    """What there is to see of trained networks, beside their rows.
+
+    Attributes:
+        learned: the networks.
+        embedding: their features measured; None without the feature-guided network, like `classes`.
+        classes: samples (n, d) of every class, guided by its centroid.
+    """
+
+    learned: Learned
+    embedding: Embedding | None
+    classes: list[Tensor]
+
+
+@dataclass(frozen=True)
 class ToyResult:
     """What `run_toy` found: the first block at the β asked for, the second, if any, at β = 1."""
 
     config: ToyConfig
     judge: Judge
     blocks: list[Block]
+    stage2: Stage2 | None = None
 
     def metrics(self) -> dict[str, Any]:
         """Everything measured, as plain numbers for JSON."""
@@ -159,6 +85,10 @@ class ToyResult:
         result: dict[str, Any] = {"config": config, "floor": floor, "methods": _plain(first.rows)}
         for block in self.blocks[1:]:
             result["methods_beta_1"] = _plain(block.rows)
+        if self.stage2:
+            result["training"] = self.stage2.learned.training
+            if self.stage2.embedding:
+                result["embedding"] = self.stage2.embedding.metrics()
         return result
 
 
@@ -169,7 +99,9 @@ def _plain(rows: dict[str, Row]) -> dict[str, dict[str, Any]]:
     }
 
 
-def run_toy(config: ToyConfig, advance: Advance = lambda label, steps: None) -> ToyResult:
+def run_toy(
+    config: ToyConfig, advance: Advance = lambda label, steps: None, learned: Learned | None = None
+) -> ToyResult:
     """Sample the target class by every method, at `config.beta` and then at β = 1, and measure the samples.
 
     Within a block every method starts from the same points and meets the same noise.
@@ -177,16 +109,42 @@ def run_toy(config: ToyConfig, advance: Advance = lambda label, steps: None) -> 
     Args:
         config: the settings.
         advance: told of the steps done, for a progress bar.
+        learned: the networks, if `config.methods` has learned ones; see `toy.learning.learn`.
     """
     judge, sampler = prepare(config)
     samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
-    return ToyResult(config, judge, [run_block(config, judge, sampler, advance) for sampler in samplers])
+    blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
+    stage2 = _see_classes(config, judge.mixture, sampler, learned, advance) if learned else None
+    return ToyResult(config, judge, blocks, stage2)
+
+
+def _see_classes(
+    config: ToyConfig, mixture: GaussianMixture, sampler: SISA, learned: Learned, advance: Advance
+) -> Stage2:
+    if "guided" not in learned.networks:
+        return Stage2(learned, None, [])
+    config = replace(config, samples=min(config.samples, CLASS_SAMPLES))
+    methods = [learned.method("learned", mixture, y, config.seed) for y in range(mixture.K)]
+    try:
+        classes = [
+            _draw(replace(config, target=y), mixture, method, sampler, advance).x for y, method in enumerate(methods)
+        ]
+    except NotConvergingError:  # the row of the method says why
+        classes = []
+    return Stage2(learned, measure_embedding(learned, mixture, config.seed), classes)
 
 
 def prepare(config: ToyConfig) -> tuple[Judge, SISA]:
     """Build the mixture with its true samples, and the sampler."""
     mixture = config.build_mixture()
     sampler = config.build_sampler(mixture)
+    shortfall = residual_shortfall(mixture)
+    if sampler.noise_level is not known_schedule and config.dim > 2 and shortfall > LARGEST_SHORTFALL:
+        warnings.warn(
+            f"noise_level {config.noise_level}: at σ = λ the residual misses {shortfall:.0%} of the noise variance, "
+            "since a class fills much of its space; use noise_level known",
+            stacklevel=2,
+        )
     true = seeded(config.seed, TRUE)
     return Judge.draw(mixture, config.target, config.samples, sampler.sigma_inf, true), sampler
 
@@ -196,16 +154,28 @@ def planned_steps(config: ToyConfig) -> int:
     sampler = config.build_sampler(config.build_mixture())
     betas = {sampler.beta, 1.0}
     blocks = sum(replace(sampler, beta=beta).planned_steps() for beta in betas)
-    return blocks * len(config.methods) * math.ceil(config.samples / ROWS)
+    classes = config.components * sampler.planned_steps() if "guided" in config.networks() else 0
+    return blocks * len(config.methods) * math.ceil(config.samples / ROWS) + classes
 
 
-def run_block(config: ToyConfig, judge: Judge, sampler: SISA, advance: Advance = lambda label, steps: None) -> Block:
+def run_block(
+    config: ToyConfig,
+    judge: Judge,
+    sampler: SISA,
+    advance: Advance = lambda label, steps: None,
+    learned: Learned | None = None,
+) -> Block:
     """Sample by every method with one sampler, and measure; arguments as in `run_toy` and from `prepare`."""
     start = "N(m, σ_0² Id)" if sampler.beta < 1 else "the exact p_{σ_0,y}"
     samples: dict[str, Tensor] = {}
     rows = {"true": judge.measure_true()}
     for name in config.methods:
-        method = build_method(name, judge.mixture, config.target, sampler)
+        if name in LEARNED_METHODS:
+            if learned is None:
+                raise ValueError(f"method: {name} needs trained networks")
+            method = learned.method(name, judge.mixture, config.target, config.seed)
+        else:
+            method = build_method(name, judge.mixture, config.target, sampler)
         try:
             drawn = _draw(config, judge.mixture, method, sampler, advance)
         except NotConvergingError as error:

@@ -8,6 +8,8 @@ from torch import Generator, Tensor
 
 from toy.mixture import GaussianMixture
 
+LARGEST_SHORTFALL = 1 / 16  # of the residual against the noise, up to which the noise is estimated from it
+
 
 def means_on_line(K: int, d: int, spacing: float) -> Tensor:
     """Place K means about 0 on the line along (1, …, 1)/√d, `spacing` apart: (K, d)."""
@@ -73,6 +75,17 @@ def class_axis(mixture: GaussianMixture, y: int) -> ClassAxis:
     if u @ (mixture.means[y] - mixture.centre) < 0:
         u = -u
     return ClassAxis(u, math.sqrt(float(u @ mixture.covariances[y] @ u)))
+
+
+def residual_shortfall(mixture: GaussianMixture) -> float:
+    """Return the share of the noise, σ = λ, that the residual of a class misses: MMSE/(dσ²) = tr Σ(Σ + λ²Id)⁻¹/d.
+
+    By E‖s‖²/d = σ² − MMSE/d. It is ½ where a class fills its space, as it does in one dimension, and 1/2d on a line.
+    Where it is large, x hardly shows its own noise level. The worst class counts.
+    """
+    eigenvalues = torch.linalg.eigvalsh(mixture.covariances).clamp(min=0)
+    widths = torch.tensor([class_axis(mixture, y).width for y in range(mixture.K)]).to(eigenvalues)
+    return float((eigenvalues / (eigenvalues + widths.square()[:, None])).mean(1).max())
 
 
 def noise_range(mixture: GaussianMixture, h: float) -> tuple[float, float]:

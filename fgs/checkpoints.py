@@ -1,0 +1,89 @@
+"""Networks in files: weights and what it takes to rebuild them, nothing that could run code.
+
+A checkpoint holds named networks and plain data about them. What is read is checked before it is used: a file that was
+tampered with, or is no checkpoint, is refused with one line.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fgs.files import atomic
+from fgs.networks import KINDS, MLP, build_network
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """The file is missing, damaged, tampered with, or no checkpoint; the message names it."""
+
+
+class Checkpoint(NamedTuple):
+    """Networks by name, in evaluation mode on the CPU, and what was stored beside them."""
+
+    networks: dict[str, MLP]
+    about: dict[str, Any]
+
+
+def save_checkpoint(path: Path, networks: Mapping[str, MLP], about: Mapping[str, Any]) -> None:
+    """Write networks and plain data (numbers, strings, lists, dicts, None) about them, atomically.
+
+    Raises:
+        OSError: the file cannot be written; an earlier one is left as it was.
+    """
+    contents = {
+        "format": FORMAT,
+        "about": dict(about),
+        "networks": {
+            name: {
+                "kind": type(network).__name__,
+                "settings": network.settings,
+                "weights": {key: value.cpu() for key, value in network.state_dict().items()},
+            }
+            for name, network in networks.items()
+        },
+    }
+    with atomic(path) as temporary:
+        torch.save(contents, temporary)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: there is no such file, or it does not hold what it should.
+    """
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
+        raise CheckpointError(f"{path}: no checkpoint, damaged, or with more in it than data") from None
+    try:
+        if contents["format"] != FORMAT:
+            raise CheckpointError(f"{path}: checkpoint format {contents['format']!r}, this version reads {FORMAT}")
+        networks = {str(name): _rebuild(**stored) for name, stored in contents["networks"].items()}
+        return Checkpoint(networks, dict(contents["about"]))
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: its contents are not those of a checkpoint ({reason})") from None
+
+
+def _rebuild(kind: str, settings: dict[str, Any], weights: dict[str, Tensor]) -> MLP:
+    if kind not in KINDS:
+        raise ValueError(f"unknown network {kind!r}")
+    with torch.device("meta"):  # no memory is taken before the sizes have been compared with the tensors
+        network = build_network(kind, settings)
+    expected = {key: value.shape for key, value in network.state_dict().items()}
+    if expected != {key: value.shape for key, value in weights.items()}:
+        raise ValueError(f"the weights do not fit the settings of {kind}")
+    if not all(value.dtype == torch.float32 and bool(value.isfinite().all()) for value in weights.values()):
+        raise ValueError(f"the weights of {kind} are not finite numbers in float32")
+    network.load_state_dict(weights, assign=True)
+    return network.eval()

@@ -1,0 +1,145 @@
+"""Is φ a Euclidean embedding of the classes? Concentration and separation (Eq. 5) and the density distance (Eq. 6, 7).
+
+φ is one flat vector a sample: a centroid is a mean over rows, and squared distances are sums of squares.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.noise import add_noise
+from fgs.protocols import FeatureExtractor, ProjectedScore
+
+Score = Callable[[Tensor, Tensor], Tensor]
+"""(x, sigma) -> s = σ²∇log p_σ(x) of one density, the shape of x."""
+
+
+def centroid(extractor: FeatureExtractor, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    """Return φ_y = mean of φ over samples of a class, (F,); one sample will do (n = 1 in Algorithm 1).
+
+    Args:
+        extractor: gives φ.
+        x: (n, *shape) clean samples of the class.
+        sigma: () noise level to name to an extractor that takes one: σ_∞, the lowest that it knows.
+    """
+    return extractor.features(x, sigma).mean(0)
+
+
+def interpolate(phi_a: Tensor, phi_b: Tensor, shares: Tensor) -> Tensor:
+    """Return (1 − α)φ_a + αφ_b for every share α of `shares`, (M,): (M, F), to sample between two classes (Fig. 8)."""
+    return torch.lerp(phi_a, phi_b, shares[:, None])
+
+
+def nearest_mean(phi: Tensor, centroids: Tensor) -> Tensor:
+    """Return ŷ = argmin_y ‖φ(x) − φ_y‖², the classifier of Section 3.
+
+    Args:
+        phi: (N, F) features.
+        centroids: (K, F).
+
+    Returns:
+        (N,) classes.
+    """
+    return torch.cdist(phi, centroids).argmin(1)
+
+
+class Separation(NamedTuple):
+    """How far apart classes are in φ, and how much they spread that way (Eq. 5, Fig. 4).
+
+    Attributes:
+        between: (K, K) ‖φ_y − φ_y'‖².
+        within: (K, K) E_{p_y}⟨d̂, φ_y − φ(x)⟩², with d̂ the unit vector from φ_y' to φ_y.
+    """
+
+    between: Tensor
+    within: Tensor
+
+    @property
+    def ratio(self) -> Tensor:
+        """Eq. 5, left side over right side, both free of the scale of φ: (K, K), 0 on the diagonal."""
+        return (self.within / self.between).fill_diagonal_(0)
+
+
+def separation(features: Sequence[Tensor]) -> Separation:
+    """Measure Eq. 5 on the features (n_y, F) of every class."""
+    centroids = torch.stack([phi.mean(0) for phi in features])
+    offsets = centroids[:, None] - centroids  # (K, K, F): φ_y − φ_y'
+    directions = torch.nn.functional.normalize(offsets, dim=2)
+    within = [((phi.mean(0) - phi) @ d.T).square().mean(0) for phi, d in zip(features, directions, strict=True)]
+    return Separation(offsets.square().sum(2), torch.stack(within))
+
+
+def conditioned(score: ProjectedScore, phi: Tensor) -> Score:
+    """Return the score of one class, s(x, φ): φ (F,) as a centroid, or one-hot for scores that take a label."""
+    return lambda x, sigma: score(x, phi, sigma)
+
+
+@torch.no_grad()
+def density_distances(
+    scores: Sequence[Score],
+    samples: Sequence[Tensor],
+    sigma_min: float,
+    sigma_max: float,
+    levels: int = 48,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Return d²(p_y, p_y') of Eq. 7, which is KL(p_y‖p_y') + KL(p_y'‖p_y), for all pairs of classes: (K, K).
+
+    In log σ the integrand is E‖s_y − s_y'‖²/σ², with s = σ²∇log p_σ; the trapezoid rule takes it from σ_min to σ_max.
+    Beyond the ends it is known: above σ_max only the means matter, and it falls as σ⁻²; below σ_min the scores no
+    longer change, and it falls as σ². Both add half of its value at the end.
+
+    Args:
+        scores: of each class, exact ones or `conditioned` networks.
+        samples: (n, *shape) clean samples of each class, for the expectations.
+        sigma_min: well under the width of a class, in the units of x.
+        sigma_max: well over the size of the whole mixture.
+        levels: how many noise levels, evenly in log σ.
+        generator: CPU generator of the noise; None is torch's own.
+    """
+    log_sigma = torch.linspace(torch.tensor(sigma_min).log(), torch.tensor(sigma_max).log(), levels).to(samples[0])
+    integrand = torch.stack([_score_gaps(scores, samples, sigma, generator) for sigma in log_sigma.exp()])
+    return torch.trapezoid(integrand, log_sigma, dim=0) + (integrand[0] + integrand[-1]) / 2
+
+
+def _score_gaps(scores: Sequence[Score], samples: Sequence[Tensor], sigma: Tensor, g: Generator | None) -> Tensor:
+    """E_{p_σ,y}‖s_y − s_y'‖²/σ² + E_{p_σ,y'}‖s_y − s_y'‖²/σ²: (K, K)."""
+    gaps = []
+    for y, x in enumerate(samples):
+        x_sigma, _ = add_noise(x, sigma, g)
+        s = torch.stack([score(x_sigma, sigma) for score in scores])
+        gaps.append((s - s[y]).flatten(2).square().sum(2).mean(1) / sigma.square())
+    one_sided = torch.stack(gaps)
+    return one_sided + one_sided.T
+
+
+class EuclideanFit(NamedTuple):
+    """How well d² of the densities follows the squared distance of the features (Eq. 6, Fig. 5).
+
+    Attributes:
+        r: Pearson's correlation over the pairs of classes.
+        A: least d² / ‖φ_y − φ_y'‖².
+        B: largest; B/A = 1 would be an isometry.
+    """
+
+    r: float
+    A: float
+    B: float
+
+
+def euclidean_fit(density: Tensor, between: Tensor) -> EuclideanFit:
+    """Compare d² with ‖φ_y − φ_y'‖², both (K, K), over the pairs of classes.
+
+    Raises:
+        ValueError: fewer than 3 classes, whose one distance correlates with anything.
+    """
+    pairs = list(combinations(range(len(between)), 2))
+    if len(pairs) < 3:
+        raise ValueError(f"between: needs 3 classes or more, got {len(between)}")
+    d2, phi2 = (torch.stack([distances[pair] for pair in pairs]) for distances in (density, between))
+    r = torch.corrcoef(torch.stack([d2.to(phi2), phi2]))[0, 1]
+    slopes = d2 / phi2
+    return EuclideanFit(float(r), float(slopes.min()), float(slopes.max()))

@@ -1,0 +1,77 @@
+"""What a run of `fgs toy` leaves: the tables on the screen, and the files of --out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fgs.files import atomic
+from toy.experiment import Block, ToyResult
+from toy.figures import save_animation, save_figure
+
+
+def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
+    """Write samples.npz, metrics.json, figure.png, and what else belongs to the run, into an existing folder."""
+    judge, config = result.judge, result.config
+    arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()} | {
+        "true": judge.true.numpy(),
+        "target": np.array(config.target),
+        "means": judge.mixture.means.numpy(),
+        "covariances": judge.mixture.covariances.numpy(),
+        "weights": judge.mixture.weights.numpy(),
+    }
+    with atomic(folder / "samples.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)
+    with atomic(folder / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(result.metrics(), indent=2) + "\n")
+    save_figure(result, folder / "figure.png")
+    if animate:
+        save_animation(result, folder / "trajectories.gif")
+
+
+def print_toy(result: ToyResult) -> None:
+    """Print the settings in a line, a table for each β, and the floors."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    config, judge, first = result.config, result.judge, result.blocks[0].sampler
+    apart = f"means {config.means}, {config.separation:g}λ apart, " if config.components > 1 else ""
+    console.print(
+        f"\n{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}, {apart}"
+        f"{config.covariance}, λ = {judge.axis.width:g}; class {config.target}, N = {config.samples};",
+        f"h = {first.h:g} {config.schedule}, {config.noise_level} σ from {first.sigma_0:.4g} to {first.sigma_inf:.3g}",
+        highlight=False,
+    )
+    for block in result.blocks:
+        console.print(_table(block, energy=judge.energy_floor is not None))
+    floors = f"Floor, true to true samples: W1 along u {judge.floor:.3g} (N = {config.samples})"
+    if judge.energy_floor is not None:
+        floors += f", energy distance at σ_∞ {judge.energy_floor:.3g} (N = {len(judge.smoothed[0])})"
+    console.print(floors + ". One set of true samples scatters about 1 by ±.4.", highlight=False)
+
+
+def _table(block: Block, energy: bool) -> Table:
+    beta = block.sampler.beta
+    regime = "no noise injected, a probability-flow ODE" if beta == 1 else "noise injected on the way"
+    table = Table(title=f"β = {beta:g}: {regime}; start {block.start}", title_justify="left", title_style="bold")
+    table.add_column("method")
+    headings = ["steps", "class hit", "mean error/λ", "sd/λ", "W1 ÷ floor", *(["energy ÷ floor"] if energy else [])]
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in block.rows.values():
+        if row.error or row.class_hit is None or row.distance_over_floor is None:
+            table.add_row(row.label, "[red]did not converge[/red]", *[""] * (len(headings) - 1))
+            continue
+        ratios = [row.distance_over_floor] + ([row.energy_over_floor] if row.energy_over_floor is not None else [])
+        table.add_row(
+            row.label,
+            "" if row.steps is None else f"{row.steps:.0f}",
+            f"{row.class_hit:.4f}",
+            f"{row.mean_error:+.3f}",
+            f"{row.sd:.3f}",
+            *(f"[{'green' if ratio <= 1.5 else 'yellow' if ratio <= 3 else 'red'}]{ratio:.2f}[/]" for ratio in ratios),
+        )
+    return table
