@@ -2,9 +2,9 @@
 
     python benchmarks/learned.py [minutes] [seeds] [names of mixtures …]
 
-Prints a Markdown row for each class of each mixture, means over the seeds: for the feature-guided network at the centroid
-and at n = 1 the class hit, the error of the mean and the sd in λ, and W1 along u ÷ floor; and then a row for the embedding:
-the worst ratio of Eq. 5, and Pearson's r of d² (exact, and learned) against the distance of the features.
+Prints a Markdown row for each class of each mixture, means over the seeds: for the feature-guided network, at the
+centroid and at n = 1, the class hit, the error of the mean and the sd in λ, and W1 along u ÷ floor. Then a line for
+each seed on the embedding: the worst ratio of Eq. 5, and Pearson's r of d², exact and learned, with the features'.
 """
 
 import sys

@@ -31,16 +31,25 @@ COLOURS: Mapping[str, str] = {
     "classifier": "#009E73",
     "classifier_clean": "#009E73",
     "mixture": OTHER,
+    "learned": "#CC79A7",
+    "learned_n1": "#CC79A7",
+    "label": "#0072B2",
+    "label_cfg1": "#56B4E9",
+    "label_cfg4": "#56B4E9",
+    "learned_mixture": OTHER,
 }
+FEW = 3  # single paths drawn of each class
+CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#A0522D", "#F0E442")
 
 
 class Panel(NamedTuple):
-    """One histogram or scatter: its title, a line below it, the samples (N,) or (N, 2), and a colour."""
+    """One histogram or scatter: title, line below it, samples (N,) or (N, 2), colour, and a truth if it has its own."""
 
     title: str
     note: str
     samples: Array
     colour: str
+    truth: "Truth | None" = None
 
 
 class Truth(NamedTuple):
@@ -62,11 +71,15 @@ class Truth(NamedTuple):
 def panel_grid(
     path: Path, blocks: Mapping[str, Sequence[Panel]], truth: Truth, title: str, xlabel: str, columns: int = 4
 ) -> None:
-    """Write a figure of panels, true density (black) against samples (colour), a few rows for each named block."""
+    """Write a figure of panels, true density (black) against samples (colour).
+
+    The blocks have panels in the same order: panel i of each stands below panel i of the one before.
+    """
+    longest = max(len(panels) for panels in blocks.values())
     rows = [
         (name, panels[first : first + columns])
+        for first in range(0, longest, columns)
         for name, panels in blocks.items()
-        for first in range(0, len(panels), columns)
     ]
     columns = max(len(panels) for _, panels in rows)
     figure = _figure(max(2.5 * columns + 0.5, 5), 1.9 * len(rows) + 0.8)
@@ -75,7 +88,7 @@ def panel_grid(
         for axis in row_axes[len(panels) :]:
             axis.set_visible(False)
         for axis, panel in zip(row_axes, panels, strict=False):
-            (_histogram if truth.points is None else _scatter)(axis, panel, truth)
+            (_histogram if truth.points is None else _scatter)(axis, panel, panel.truth or truth)
             axis.set_title(f"{panel.title}\n{panel.note}", fontsize=8)
         row_axes[0].set_ylabel(name, fontsize=10)
     for axis in axes[-1]:
@@ -165,6 +178,72 @@ def trajectory_gif(
     durations = [1000 * seconds / len(frames)] * (len(frames) - 1) + [2000]  # ms; the last picture stays a while
     with atomic(path) as temporary:
         frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+class FeaturePaths(NamedTuple):
+    """Sampling seen in a plane of the feature space (Fig. 1, right).
+
+    Attributes:
+        unguided: (steps, n, 2) paths of φ(x_σ) without guidance.
+        guided: for each class (steps, n, 2), guided towards it.
+        centroids: (K, 2).
+        clean: for each class (n, 2), φ(x) of its samples.
+    """
+
+    unguided: Array
+    guided: Sequence[Array]
+    centroids: Array
+    clean: Sequence[Array]
+
+
+class Distances(NamedTuple):
+    """d² of pairs of densities against ‖φ_y − φ_y'‖² (Fig. 5): a title, both (pairs,), the slopes A and B, a colour."""
+
+    title: str
+    features: Array
+    densities: Array
+    slopes: tuple[float, float]
+    colour: str
+
+
+def embedding_figure(path: Path, paths: FeaturePaths, distances: Sequence[Distances]) -> None:
+    """Write the trajectories in feature space, and beside them the distances of the densities."""
+    figure = _figure(5.2 + 3.6 * len(distances), 4.4)
+    axes = figure.subplots(1, 1 + len(distances), squeeze=False, width_ratios=[5.2, *[3.6] * len(distances)])[0]
+    _draw_paths(axes[0], paths)
+    for axis, pairs in zip(axes[1:], distances, strict=True):
+        _draw_distances(axis, pairs)
+    _save(figure, path)
+
+
+def _draw_paths(axis: Axes, paths: FeaturePaths) -> None:
+    """Draw the mean path of each class thick, some paths thin."""
+    for y, (guided, clean) in enumerate(zip(paths.guided, paths.clean, strict=True)):
+        colour = CLASS_COLOURS[y % len(CLASS_COLOURS)]
+        axis.plot(*guided[:, :FEW].transpose(2, 0, 1), color=colour, lw=0.5, alpha=0.5)
+        axis.plot(*guided.mean(1).T, color=colour, lw=2)
+        axis.plot(*clean.T, ".", ms=2, mew=0, color=colour)
+        axis.plot(*paths.centroids[y], "o", ms=8, mec=TRUTH, mfc=colour, label=f"class {y}", zorder=5)
+    axis.plot(*paths.unguided[:, :FEW].transpose(2, 0, 1), color=TRUTH, lw=0.5, alpha=0.6, zorder=4)
+    axis.plot([], [], color=TRUTH, lw=0.8, label="unguided")
+    axis.legend(fontsize=7, ncols=3)
+    axis.set_title("φ(x_σ) on the way from noise to the centroids (discs)\nthick: mean over samples", fontsize=9)
+    axis.set_xlabel("first axis of the centroids", fontsize=8)
+    axis.set_ylabel("second axis", fontsize=8)
+    axis.tick_params(labelsize=7)
+
+
+def _draw_distances(axis: Axes, pairs: Distances) -> None:
+    reach = 1.08 * float(pairs.features.max())
+    for slope, name in zip(pairs.slopes, "AB", strict=True):
+        axis.plot([0, reach], [0, slope * reach], color=OTHER, lw=1)
+        axis.annotate(name, (0.9 * reach, slope * 0.9 * reach), fontsize=8, ha="center", annotation_clip=True)
+    axis.plot(pairs.features, pairs.densities, "o", ms=5, mec="white", mew=0.5, color=pairs.colour)
+    axis.set(xlim=(0, reach), ylim=(0, 1.15 * float(pairs.densities.max())))
+    axis.set_title(pairs.title, fontsize=9)
+    axis.set_xlabel("‖φ_y − φ_y′‖²", fontsize=8)
+    axis.set_ylabel("d²(p_y, p_y′)", fontsize=8)
+    axis.tick_params(labelsize=7)
 
 
 def _figure(width: float, height: float) -> Figure:

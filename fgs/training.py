@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from fgs.noise import seeded
 
@@ -65,6 +65,15 @@ class Record(NamedTuple):
     progress: float
 
 
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Average with a memory that is short at first: the initial weights, which are random, are soon forgotten."""
+
+    def average(averaged: Tensor, current: Tensor, n: Tensor | int) -> Tensor:
+        return averaged.lerp(current, 1 - min(decay, (1 + float(n)) / (10 + float(n))))
+
+    return average
+
+
 class Trainer:
     """Adam with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
 
@@ -75,7 +84,7 @@ class Trainer:
         learning_rate: the highest.
         warm_up: share of the budget over which the learning rate rises to it.
         clip: largest norm of the gradient.
-        ema_decay: weight of the past in a step of the average.
+        ema_decay: weight of the past in a step of the average, once n steps are more than 10/(1 − decay).
         seed: of everything that `loss` draws from its generator.
 
     Attributes:
@@ -100,7 +109,7 @@ class Trainer:
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate)
-        self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(network, avg_fn=_moving_average(ema_decay))
         self.step, self.seconds = 0, 0.0
 
     @property

@@ -11,9 +11,10 @@ from torch import Tensor
 from fgs.noise import seeded
 from fgs.plots import COLOURS, Array, Panel, Trajectories, Truth, panel_grid, trajectory_gif
 from toy.experiment import SAMPLES, Block, ToyResult, draw_toy_start
-from toy.geometry import nearest_distance
+from toy.geometry import ClassAxis, nearest_distance
 from toy.judge import Row
 from toy.methods import build_method
+from toy.mixture import GaussianMixture
 
 SHOWN = 4000  # samples of a scatter panel
 PATHS, DRAWN = 40, 250  # trajectories of the animation, and about how many steps of them are drawn
@@ -68,10 +69,26 @@ def _note(row: Row) -> str:
     return f"sd {row.sd:.2f} λ, W1 {row.distance_over_floor:.3g}× floor"
 
 
+def along(mixture: GaussianMixture, y: int, axis: ClassAxis, x: Tensor) -> Tensor:
+    """Return positions (N,) of x along u, from the mean of class y, in units of λ."""
+    return (x - mixture.means[y]) @ axis.u / axis.width
+
+
+def density(mixture: GaussianMixture, y: int, axis: ClassAxis, sigma: float, points: Array | None = None) -> Truth:
+    """Return the densities of class y and of the mixture at noise level σ along u, as far as the nearest classes."""
+    centres = along(mixture, y, axis, mixture.means)
+    reach = nearest_distance(mixture.means, y) / axis.width if mixture.K > 1 else 0.0
+    edges = [side * ((reach if bool((side * centres > 0.5).any()) else 0.0) + 6.0) for side in (-1, 1)]
+    grid = torch.linspace(edges[0], edges[1], 800, dtype=axis.u.dtype)
+    variances = (axis.u @ mixture.covariances @ axis.u + sigma**2) / axis.width**2
+    bells = (-((grid[:, None] - centres) ** 2) / (2 * variances)).exp() / (2 * math.pi * variances).sqrt()
+    target = (-(grid**2) / 2).exp() / math.sqrt(2 * math.pi)
+    return Truth(grid.numpy(), target.numpy(), (bells @ mixture.weights).numpy(), points)
+
+
 def _along(result: ToyResult, x: Tensor) -> Tensor:
-    """Positions (N,) of x along u, from the mean of the target, in units of λ."""
     judge = result.judge
-    return (x - judge.mixture.means[judge.target]) @ judge.axis.u / judge.axis.width
+    return along(judge.mixture, judge.target, judge.axis, x)
 
 
 def _scaled(result: ToyResult, x: Tensor) -> Array:
@@ -81,13 +98,5 @@ def _scaled(result: ToyResult, x: Tensor) -> Array:
 
 def _truth(result: ToyResult, scatter: bool) -> Truth:
     judge = result.judge
-    mixture, u, width = judge.mixture, judge.axis.u, judge.axis.width
-    centres = _along(result, mixture.means)
-    reach = nearest_distance(mixture.means, judge.target) / width if mixture.K > 1 else 0.0
-    edges = [side * ((reach if bool((side * centres > 0.5).any()) else 0.0) + 6.0) for side in (-1, 1)]
-    grid = torch.linspace(edges[0], edges[1], 800, dtype=u.dtype)
-    variances = (u @ mixture.covariances @ u + judge.sigma_inf**2) / width**2
-    bells = (-((grid[:, None] - centres) ** 2) / (2 * variances)).exp() / (2 * math.pi * variances).sqrt()
-    target = (-(grid**2) / 2).exp() / math.sqrt(2 * math.pi)
     points = _scaled(result, judge.true[:SHOWN]) if scatter else None
-    return Truth(grid.numpy(), target.numpy(), (bells @ mixture.weights).numpy(), points)
+    return density(judge.mixture, judge.target, judge.axis, judge.sigma_inf, points)

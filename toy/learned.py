@@ -46,11 +46,11 @@ class Learned:
     training: dict[str, dict[str, float]]
 
     @torch.no_grad()
-    def features(self, x: Tensor) -> Tensor:
-        """Return φ(x) of clean x, (N, d) -> (N, F)."""
+    def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+        """Return φ(x), (N, d) -> (N, F); without σ, () or (N,), x is taken for clean."""
         guided = self.networks["guided"]
         assert isinstance(guided, GuidedMLP)
-        return guided.features(x.float(), torch.tensor(self.sigma_phi))
+        return guided.features(x.float(), torch.tensor(self.sigma_phi) if sigma is None else sigma.float())
 
     def centroids(self, mixture: GaussianMixture, seed: int) -> Tensor:
         """Return φ_y of every class from `CENTROID` samples: (K, F)."""

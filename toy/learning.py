@@ -1,7 +1,8 @@
 """Training the networks of stage 2 on a mixture, all in the same way and for the same time."""
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,14 +90,26 @@ def learn(
         loss = _loss(mixture, _condition(name, mixture, sampler.sigma_inf), sigma_range)
         trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS)
         recent = math.nan
-        for record in trainer.run():
-            recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
-            watch(name, record._replace(loss=recent))
+        with _one_thread():
+            for record in trainer.run():
+                recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
+                watch(name, record._replace(loss=recent))
         averaged = trainer.ema.eval().requires_grad_(False)
         assert isinstance(averaged, MLP)
         networks[name] = averaged
         training[name] = {"steps": float(trainer.step), "seconds": trainer.seconds, "loss": recent}
     return Learned(networks, sigma_range, sampler.sigma_inf, training)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one core: for so small tensors more threads gain little, and where a core is busy they lose a lot."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int) -> MLP:

@@ -11,6 +11,7 @@ from rich.table import Table
 from fgs.files import atomic
 from toy.experiment import Block, ToyResult
 from toy.figures import save_animation, save_figure
+from toy.learned_figures import save_classes, save_embedding
 
 
 def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
@@ -28,6 +29,9 @@ def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
     with atomic(folder / "metrics.json") as temporary:
         temporary.write_text(json.dumps(result.metrics(), indent=2) + "\n")
     save_figure(result, folder / "figure.png")
+    if result.stage2 and result.stage2.classes:
+        save_classes(result, result.stage2, folder / "classes.png")
+        save_embedding(result, result.stage2, folder / "embedding.png")
     if animate:
         save_animation(result, folder / "trajectories.gif")
 
