@@ -5,6 +5,7 @@ tampered with, or is no checkpoint, is refused with one line.
 """
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: there is no such file, or it does not hold what it should.
     """
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles, which are refused anyway
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
