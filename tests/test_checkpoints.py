@@ -67,7 +67,10 @@ class Bomb:
         (lambda c: c["networks"]["guided"]["settings"].update(channels="many"), "contents"),
         (lambda c: c["networks"]["guided"]["weights"].pop("skip.weight"), "do not fit"),
         (lambda c: c["networks"]["guided"]["weights"]["skip.weight"].fill_(torch.nan), "not finite"),
-        (lambda c: c["networks"]["guided"]["weights"].update({"skip.weight": torch.zeros(5, 5, dtype=torch.int64)}), "float32"),
+        (
+            lambda c: c["networks"]["guided"]["weights"].update({"skip.weight": torch.zeros(5, 5, dtype=torch.int64)}),
+            "float32",
+        ),
         (lambda c: c["networks"].update(guided=None), "contents"),
         (lambda c: c.update(about=7), "contents"),
     ],

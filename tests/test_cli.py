@@ -234,3 +234,110 @@ def test_the_floor_is_printed_from_true_sets(fgs):
     _, out, _ = fgs("toy", "--samples", 2000, "--h", 0.5, "--method", "exact", "--json")
     sets = [0.1 * torch.randn(2000, generator=torch.Generator().manual_seed(seed)) for seed in range(12)]
     assert json.loads(out)["floor"]["w1"] == pytest.approx(two_sample_floor(wasserstein_1, sets), rel=0.3)
+
+
+LEARNED = ["toy", "--samples", "100", "--h", "0.3", "--training-steps", "20", "--dim", "8", "--covariance", "rank1"]
+
+
+def test_learned_rows_come_with_networks_and_go_to_files(fgs, tmp_path):
+    out, file = tmp_path / "out", tmp_path / "toy.pt"
+    code, text, err = fgs(*LEARNED, "--learned", "--components", 5, "--out", out, "--save", file)
+    assert (code, err) == (0, "")
+    assert "feature-guided network, n = 1" in text
+    names = {"learned", "learned_n1", "label", "label_cfg1", "label_cfg4", "learned_mixture"}
+    pictures = {"figure.png", "classes.png", "embedding.png"}
+    assert {path.name for path in out.iterdir()} == {"samples.npz", "metrics.json", *pictures}
+    with np.load(out / "samples.npz") as arrays:
+        assert all(arrays[name].shape == (100, 8) for name in names)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert names < set(metrics["methods"])
+    assert metrics["training"]["guided"]["steps"] == 20
+    for name in pictures:
+        with Image.open(out / name) as figure:
+            assert min(figure.size) > 500
+            assert len(figure.convert("RGB").getcolors(2**24)) > 50
+
+    code, text, err = fgs("toy", "--load", file, "--samples", 100, "--h", 0.3, "--json")
+    assert (code, err) == (0, "")
+    again = json.loads(text)
+    assert again["config"]["components"] == 5
+    assert again["methods"]["learned"] == metrics["methods"]["learned"]
+
+
+def test_methods_may_stand_in_one_list(fgs):
+    code, text, _ = fgs(*LEARNED, "--learned", "--method", "exact,learned", "--method", "label_cfg1", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert set(found["methods"]) == {"true", "exact", "learned", "label_cfg1"}
+    assert set(found["training"]) == {"guided", "label"}
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--method", "learned"], "--learned"),
+        (["--learned", "--load", "x.pt"], "--load"),
+        (["--load", "missing.pt"], "missing.pt: No such file"),
+        (["--save", "toy.pt"], "--save"),
+        (["--learned", "--save", "no/such/folder/toy.pt"], "--save"),
+        (["--learned", "--save", "."], "--save"),
+        (["--learned", "--minutes", 0], "--minutes"),
+        (["--learned", "--training-steps", 0], "--training-steps"),
+        (["--sigma-start", 0.01], "--sigma-start"),
+    ],
+)
+def test_wrong_usage_of_networks_is_one_line(fgs, tmp_path, monkeypatch, options, name):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = fgs("toy", "--out", "out", *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert name in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loaded_network_keeps_its_mixture(fgs, tmp_path):
+    file = tmp_path / "toy.pt"
+    assert fgs(*LEARNED, "--learned", "--method", "learned", "--save", file, "--means", "random", "--seed", 3)[0] == 0
+    run = ["toy", "--load", file, "--samples", 50, "--h", 0.3, "--json"]
+    assert json.loads(fgs(*run)[1])["config"]["seed"] == 3
+    assert fgs(*run, "--dim", 8)[0] == 0
+    for option in (["--dim", 9], ["--seed", 4], ["--components", 3], ["--weights", ".4,.6"]):
+        code, out, err = fgs(*run, *option)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{option[0]}: the networks of --load" in err
+    code, _, err = fgs(*run, "--method", "label")
+    assert code == 2
+    assert "label network" in err
+
+
+def test_a_training_that_fails_is_exit_code_1(fgs, monkeypatch, tmp_path):
+    monkeypatch.setattr("toy.learning.LEARNING_RATE", 1e30)
+    code, out, err = fgs(*LEARNED, "--learned", "--method", "learned", "--save", tmp_path / "toy.pt")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "training failed" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_networks_that_cannot_be_saved_are_exit_code_1(fgs, monkeypatch, tmp_path):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("toy.saved.save_checkpoint", full)
+    code, out, err = fgs(*LEARNED, "--learned", "--method", "learned", "--save", tmp_path / "toy.pt")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "--save" in err
+
+
+def test_a_warning_is_one_line():
+    """In a process of its own, since pytest keeps warnings to itself."""
+    run = [sys.executable, "-m", "cli", *LEARNED, "--learned", "--blind", "--method", "learned"]
+    run[run.index("--dim") + 1] = "1"
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("fgs: warning: a blind network cannot tell the noise level")
+
+
+def test_out_on_a_file_says_so(fgs, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = fgs("toy", "--out", tmp_path / "file")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is a file" in err

@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-
 from conftest import random_mixture
+
 from fgs.embedding import (
     centroid,
     conditioned,
@@ -54,7 +54,9 @@ def test_density_distance_of_unequal_covariances_is_the_symmetrised_divergence()
 
 def test_the_tails_are_what_a_narrower_range_leaves_out():
     mixture, _ = shared_covariance(3, 2, seed=0)
-    torch.testing.assert_close(exact_distances(mixture, 0.05, 8.0), exact_distances(mixture, 0.005, 80.0), rtol=0.02, atol=0)
+    torch.testing.assert_close(
+        exact_distances(mixture, 0.05, 8.0), exact_distances(mixture, 0.005, 80.0), rtol=0.02, atol=0
+    )
 
 
 def test_density_distance_is_a_symmetric_matrix_with_a_zero_diagonal():

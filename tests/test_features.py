@@ -40,7 +40,9 @@ def test_a_gain_leaves_its_share_of_the_difference(h, target, gain):
 
 def test_a_gain_may_differ_between_channels(h, target):
     gain = torch.tensor([0.0, 0.5, 1.0, 1.5], dtype=torch.float64)
-    torch.testing.assert_close(channel_means(match_means(h, target, gain)) - target, (1 - gain) * (channel_means(h) - target))
+    torch.testing.assert_close(
+        channel_means(match_means(h, target, gain)) - target, (1 - gain) * (channel_means(h) - target)
+    )
 
 
 def test_deviations_from_the_mean_are_left_alone(h, target):

@@ -142,7 +142,7 @@ def test_sizes_too_small_are_refused(settings, name):
 
 @pytest.mark.parametrize("matched", [(), (3,), (-1,)])
 def test_layers_that_are_not_there_cannot_be_matched(matched):
-    with pytest.raises(ValueError, match="^matched:"):
+    with pytest.raises(ValueError, match=r"^matched:"):
         GuidedMLP(6, matched=matched)
 
 

@@ -1,6 +1,6 @@
 import io
 import math
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_records_say_what_happened():
     records = list(trainer(Budget(steps=40)).run())
     assert [record.step for record in records] == list(range(1, 41))
     assert records[-1].progress == 1
-    assert all(a.seconds < b.seconds for a, b in zip(records, records[1:], strict=False))
+    assert all(a.seconds < b.seconds for a, b in pairwise(records))
     rates = [record.learning_rate for record in records]
     assert max(rates) <= 0.02
     assert rates[0] < 0.2 * max(rates), "no warm-up"
@@ -51,9 +51,11 @@ def test_a_budget_of_time_ends_in_time():
     assert records[-1].progress >= 1 > records[-2].progress
 
 
-@pytest.mark.parametrize("budget", [{}, {"steps": 3, "seconds": 1.0}, {"steps": -1}, {"seconds": math.nan}, {"seconds": 0}])
+@pytest.mark.parametrize(
+    "budget", [{}, {"steps": 3, "seconds": 1.0}, {"steps": -1}, {"seconds": math.nan}, {"seconds": 0}]
+)
 def test_odd_budgets_are_refused(budget):
-    with pytest.raises(ValueError, match="^budget:"):
+    with pytest.raises(ValueError, match=r"^budget:"):
         Budget(**budget)
 
 
@@ -120,7 +122,7 @@ def test_the_first_loss_that_is_not_finite_stops_it(where):
         return value + (sum(p.sum() for p in network.parameters()) * 0).sqrt()  # 0, with an infinite slope
 
     training = trainer(loss=loss)
-    with pytest.raises(NotFiniteError, match="step 10: .*weights before this step are kept"):
+    with pytest.raises(NotFiniteError, match=r"step 10: .*weights before this step are kept"):
         list(training.run())
     assert torch.equal(weights(training.network), kept)
     assert torch.isfinite(weights(training.ema)).all()
