@@ -160,6 +160,8 @@ def toy(
         missing = config.networks() - set(networks)
         if missing:
             _fail(f"--method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one", 2)
+        if learned and not config.networks():
+            _fail("--learned: no row of --method needs a network; add one, as --method exact,learned", 2)
         total = planned_steps(config)
     except CheckpointError as error:
         _fail(f"--load: {error}", 2)

@@ -3,8 +3,8 @@
     python benchmarks/learned.py [minutes] [seeds] [names of mixtures …]
 
 Prints a Markdown row for each class and method of each mixture, means ± sd over the seeds: class hit, error of the mean
-and sd in λ, W1 along u ÷ floor; then a line for each seed on the embedding: the worst ratio of Eq. 5, and Pearson's r and
-B/A of d², exact and learned, against the squared distance of the features. "baselines" has every learned method, at
+and sd in λ, W1 along u ÷ floor; then a line for each seed on the embedding: the worst ratio of Eq. 5, and Pearson's r
+and B/A of d², exact and learned, against the squared distance of the features. "baselines" has every learned method, at
 β = .2 and at β = 1, each network trained for the same time.
 """
 

@@ -185,7 +185,8 @@ class SISA:
         if sigma.max() > 2 * self.sigma_0 * 10 ** (6 / (1 + self.beta * d)):
             raise NotConvergingError(
                 f"step {k}: the estimated noise level grew to {float(sigma.max()):.3g} from sigma_0 = "
-                f"{self.sigma_0:.3g}; use a smaller h, weaker guidance, a larger sigma_0, or the known schedule"
+                f"{self.sigma_0:.3g}; use the known schedule (guidance is part of the residual), a smaller h, "
+                "weaker guidance, or a larger sigma_0"
             )
         if k >= self.max_steps:
             raise NotConvergingError(

@@ -125,7 +125,7 @@ def _scale(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
 
 
 def _finite(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
-    """S and φ are finite, of x = 0 and of very noisy x too."""
+    """The score and φ are finite, of x = 0 and of very noisy x too."""
     z = standard_normal(x, seeded(0))
     inputs = {"x": x, "x = 0": 0 * x, "noise of level 100": x + per_row(x.new_tensor(100.0), x) * z}
     odd = [

@@ -277,6 +277,7 @@ def test_methods_may_stand_in_one_list(fgs):
     [
         (["--method", "learned"], "--learned"),
         (["--learned", "--load", "x.pt"], "--load"),
+        (["--learned", "--method", "exact"], "--learned"),
         (["--load", "missing.pt"], "missing.pt: No such file"),
         (["--save", "toy.pt"], "--save"),
         (["--learned", "--save", "no/such/folder/toy.pt"], "--save"),

@@ -148,6 +148,11 @@ def test_networks_are_blind_where_x_shows_its_noise(settings, blind):
     assert all(network.sigma_input is not blind for network in learned.networks.values())
 
 
+def test_noise_that_the_networks_never_saw_is_warned_of(tiny):
+    with pytest.warns(UserWarning, match="what they do beyond is not learned"):
+        run_toy(replace(CONFIG, samples=10, sigma_start=50.0, methods=("label",)), learned=tiny)
+
+
 def test_a_full_space_and_an_estimated_noise_level_are_warned_of():
     with pytest.warns(UserWarning, match="noise_level pooled: .*misses 50% .*use noise_level known"):
         prepare(ToyConfig(dim=16, noise_level="pooled"))

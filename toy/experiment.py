@@ -112,10 +112,22 @@ def run_toy(
         learned: the networks, if `config.methods` has learned ones; see `toy.learning.learn`.
     """
     judge, sampler = prepare(config)
+    if learned:
+        _compare_noise(learned, sampler)
     samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
     blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
     stage2 = _see_classes(config, judge.mixture, sampler, learned, advance) if learned else None
     return ToyResult(config, judge, blocks, stage2)
+
+
+def _compare_noise(learned: Learned, sampler: SISA) -> None:
+    low, high = learned.sigma_range
+    if sampler.sigma_0 > 1.001 * high or sampler.sigma_inf < 0.999 * low:
+        warnings.warn(
+            f"sampling from σ = {sampler.sigma_0:.3g} to {sampler.sigma_inf:.3g} with networks trained on {high:.3g} to "
+            f"{low:.3g}: what they do beyond is not learned",
+            stacklevel=3,
+        )
 
 
 def _see_classes(

@@ -66,7 +66,8 @@ def _panel(result: ToyResult, block: Block, name: str, scatter: bool) -> Panel:
 
 
 def _note(row: Row) -> str:
-    return f"sd {row.sd:.2f} λ, W1 {row.distance_over_floor:.3g}× floor"
+    ratio = row.distance_over_floor or 0.0
+    return f"sd {row.sd:.2f} λ, W1 {ratio:{'.2f' if ratio < 10 else '.0f'}}× floor"
 
 
 def along(mixture: GaussianMixture, y: int, axis: ClassAxis, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fgs.files import atomic
-from toy.experiment import Block, ToyResult
+from toy.experiment import Block, Stage2, ToyResult
 from toy.figures import save_animation, save_figure
 from toy.learned_figures import save_classes, save_embedding
 
@@ -55,6 +55,27 @@ def print_toy(result: ToyResult) -> None:
     if judge.energy_floor is not None:
         floors += f", energy distance at σ_∞ {judge.energy_floor:.3g} (N = {len(judge.smoothed[0])})"
     console.print(floors + ". One set of true samples scatters about 1 by ±.4.", highlight=False)
+    if result.stage2:
+        console.print(_networks(result.stage2), highlight=False)
+
+
+def _networks(stage2: Stage2) -> str:
+    """Say in a line or two how the networks were trained, and what their features are like."""
+    blind = not any(network.sigma_input for network in stage2.learned.networks.values())
+    trained = (
+        f"{name} {record['steps']:.0f} steps in {record['seconds']:.0f} s"
+        for name, record in stage2.learned.training.items()
+    )
+    text = f"Networks, {'blind to σ' if blind else 'given σ'}: {', '.join(trained)}."
+    if stage2.embedding:
+        metrics = stage2.embedding.metrics()
+        text += (
+            f"\nFeatures: nearest centroid right for {metrics['nearest_mean_accuracy']:.2%} of samples; spread towards "
+            f"another class at most {metrics['separation_ratio_worst']:.4f} of the distance, squared (Eq. 5)"
+        )
+        if "euclidean_fit_exact" in metrics:
+            text += f"; d² against distance r = {metrics['euclidean_fit_exact']['r']:.3f} (Eq. 6)"
+    return text
 
 
 def _table(block: Block, energy: bool) -> Table:
