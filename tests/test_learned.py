@@ -99,6 +99,26 @@ def test_the_same_seed_trains_the_same_network(tiny):
     assert set(runs[0].networks) == {"guided"}
 
 
+def test_what_samples_is_the_average_of_the_weights(monkeypatch):
+    from toy import learning
+
+    trainers = []
+
+    class Spy(learning.Trainer):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            trainers.append(self)
+
+    monkeypatch.setattr(learning, "Trainer", Spy)
+    mixture = CONFIG.build_mixture()
+    learned = learn(mixture, CONFIG.build_sampler(mixture), Learning(training_steps=20), {"guided"})
+    (trainer,) = trainers
+    returned, raw = learned.networks["guided"].state_dict(), trainer.network.state_dict()
+    for name, weight in trainer.ema.state_dict().items():
+        assert torch.equal(returned[name], weight)
+    assert not torch.equal(returned["hidden.0.weight"], raw["hidden.0.weight"])
+
+
 def test_only_networks_that_are_needed_are_trained_and_used(tiny):
     assert ToyConfig(methods=("learned_n1", "exact")).networks() == {"guided"}
     assert ToyConfig(methods=("label_cfg4",)).networks() == {"label"}

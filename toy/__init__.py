@@ -1,21 +1,33 @@
-"""Stage 1: densities with a known answer. An exact Gaussian mixture and the forcing term of Section 3."""
+"""Densities with a known answer: an exact Gaussian mixture, the forcing term of Section 3, and networks trained on it."""
 
+from toy.config import ToyConfig
+from toy.embedding import Embedding, measure_embedding
+from toy.experiment import run_toy
 from toy.gains import posterior_gain, power_gain, separation_gain
 from toy.geometry import class_axis, isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
+from toy.learned import Learned
+from toy.learning import Learning, learn
 from toy.mixture import GaussianMixture
 from toy.scores import ExactScore, ForcedScore
 
 __all__ = [
+    "Embedding",
     "ExactScore",
     "ForcedScore",
     "GaussianMixture",
+    "Learned",
+    "Learning",
+    "ToyConfig",
     "class_axis",
     "isotropic_covariances",
+    "learn",
     "means_on_line",
+    "measure_embedding",
     "noise_range",
     "posterior_gain",
     "power_gain",
     "random_means",
     "rank1_covariances",
+    "run_toy",
     "separation_gain",
 ]

@@ -124,8 +124,8 @@ def _compare_noise(learned: Learned, sampler: SISA) -> None:
     low, high = learned.sigma_range
     if sampler.sigma_0 > 1.001 * high or sampler.sigma_inf < 0.999 * low:
         warnings.warn(
-            f"sampling from σ = {sampler.sigma_0:.3g} to {sampler.sigma_inf:.3g} with networks trained on {high:.3g} to "
-            f"{low:.3g}: what they do beyond is not learned",
+            f"sampling from σ = {sampler.sigma_0:.3g} to {sampler.sigma_inf:.3g} with networks trained on {high:.3g} "
+            f"to {low:.3g}: what they do beyond is not learned",
             stacklevel=3,
         )
 
