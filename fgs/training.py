@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fgs.noise import seeded
 
@@ -65,11 +65,17 @@ class Record(NamedTuple):
     progress: float
 
 
-def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+Tensors = tuple[Tensor, ...] | list[Tensor]
+Average = Callable[[Tensors, Tensors, Tensor | int], None]
+"""(averaged, current, n): moves the averaged weights towards the current ones, for the n-th time."""
+
+
+def _moving_average(decay: float) -> Average:
     """Average with a memory that is short at first: the initial weights, which are random, are soon forgotten."""
 
-    def average(averaged: Tensor, current: Tensor, n: Tensor | int) -> Tensor:
-        return averaged.lerp(current, 1 - min(decay, (1 + float(n)) / (10 + float(n))))
+    def average(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
+        memory = min(decay, (1 + float(n)) / (10 + float(n)))
+        get_ema_multi_avg_fn(memory)(averaged, current, n)  # type: ignore[no-untyped-call]
 
     return average
 
@@ -110,8 +116,8 @@ class Trainer:
         self.learning_rate, self.warm_up, self.clip = learning_rate, warm_up, clip
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, learning_rate, weight_decay=weight_decay)
-        self._average = AveragedModel(network, avg_fn=_moving_average(ema_decay))
+        self.optimizer = torch.optim.AdamW(self.parameters, learning_rate, weight_decay=weight_decay, foreach=True)
+        self._average = AveragedModel(network, multi_avg_fn=_moving_average(ema_decay))
         self.step, self.seconds = 0, 0.0
 
     @property

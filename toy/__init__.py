@@ -1,4 +1,4 @@
-"""Densities with a known answer: an exact Gaussian mixture, the forcing term of Section 3, and networks trained on it."""
+"""Densities with a known answer: the exact Gaussian mixture, the forcing term of Section 3, and learned scores."""
 
 from toy.config import ToyConfig
 from toy.embedding import Embedding, measure_embedding
