@@ -81,7 +81,7 @@ def _moving_average(decay: float) -> Average:
 
 
 class Trainer:
-    """AdamW with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
+    """Adam with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
 
     Args:
         network: trained in place.
@@ -89,7 +89,6 @@ class Trainer:
         budget: steps or seconds; the learning rate falls to 0 over it.
         learning_rate: the highest.
         warm_up: share of the budget over which the learning rate rises to it.
-        weight_decay: of AdamW, in units of the learning rate: each step shrinks the weights by their product.
         clip: largest norm of the gradient.
         ema_decay: weight of the past in a step of the average, once n steps are more than 10/(1 − decay).
         seed: of everything that `loss` draws from its generator.
@@ -107,7 +106,6 @@ class Trainer:
         budget: Budget,
         learning_rate: float = 1e-3,
         warm_up: float = 0.02,
-        weight_decay: float = 0.0,
         clip: float = 1.0,
         ema_decay: float = 0.999,
         seed: int = 0,
@@ -116,7 +114,7 @@ class Trainer:
         self.learning_rate, self.warm_up, self.clip = learning_rate, warm_up, clip
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, learning_rate, weight_decay=weight_decay, foreach=True)
+        self.optimizer = torch.optim.Adam(self.parameters, learning_rate, foreach=True)
         self._average = AveragedModel(network, multi_avg_fn=_moving_average(ema_decay))
         self.step, self.seconds = 0, 0.0
 

@@ -264,3 +264,20 @@ def test_one_dimension_needs_sigma():
     )
     assert seeing.distance_over_floor < 3
     assert blind.error or blind.distance_over_floor > 5
+
+
+@pytest.mark.slow
+def test_without_biases_samples_are_too_wide(monkeypatch):
+    """s(x, φ) is then homogeneous in x and φ together: x' is its only unit of length, and it pulls towards x'."""
+    config = ToyConfig(
+        dim=64, std=0.15, separation=1.4 / 0.15, covariance="rank1", beta=0.2, samples=2000, methods=("learned",)
+    )
+    mixture = config.build_mixture()
+
+    def sd():
+        learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=6000), {"guided"})
+        return run_block(config, *prepare(config), learned=learned).rows["learned"].sd
+
+    with_biases = sd()
+    monkeypatch.setattr("toy.learning._build", lambda *arguments: GuidedMLP(64))
+    assert sd() > 1.2 > 1.1 > with_biases

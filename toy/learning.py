@@ -21,8 +21,7 @@ from toy.mixture import GaussianMixture
 LABELS = {"guided": "feature-guided", "label": "label-conditional", "mixture": "mixture"}
 PAIRS = 128  # samples of a batch, each with the noise z and −z
 P_DROP = 0.1  # share of them without φ, or without a label
-LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.1
-CHANNELS, POSITIONS = 64, 2
+LEARNING_RATE = 4e-3
 
 INIT, DRAWS = range(20, 22)  # what the seed is used for, beside the uses elsewhere in `toy`
 
@@ -89,9 +88,9 @@ def learn(
     for name in (name for name in LABELS if name in names):
         network = _build(name, mixture, blind, seed)
         loss = _loss(mixture, _condition(name, mixture, sampler.sigma_inf), sigma_range)
-        trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, seed=seed + DRAWS)
+        trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS)
         recent = math.nan
-        with _one_thread():
+        with _few_threads():
             for record in trainer.run():
                 recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
                 watch(name, record._replace(loss=recent))
@@ -103,10 +102,10 @@ def learn(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one core: for so small tensors more threads gain little, and where a core is busy they lose a lot."""
+def _few_threads() -> Iterator[None]:
+    """Compute on two cores at most: with so small tensors more threads would only wait for each other."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(min(2, threads))
     try:
         yield
     finally:
@@ -119,7 +118,7 @@ def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int) -> MLP:
     Without biases s(x, φ) is homogeneous in x and φ together, so that the only unit of length it knows is φ(x') itself:
     it pulls x towards x' instead of towards the mean of the class, and samples come out 1.4 times too wide.
     """
-    sizes: dict[str, Any] = {"channels": CHANNELS, "positions": POSITIONS, "bias": True, "sigma_input": not blind}
+    sizes: dict[str, Any] = {"bias": True, "sigma_input": not blind}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seeded(seed, INIT).initial_seed()))
         if name == "guided":
