@@ -21,7 +21,7 @@ def test_the_files_it_names_are_there():
     named = re.findall(r"`((?:fgs|toy|docs|benchmarks)/[\w.]+)`|\((docs/[\w.]+)\)", README)
     assert len(named) > 15
     for path in (first or second for first, second in named):
-        assert (Path(__file__).parents[1] / path).exists() or path in ("docs/classes.png", "docs/embedding.png")
+        assert (Path(__file__).parents[1] / path).exists()
 
 
 def test_the_options_and_methods_it_names_exist(capsys):
