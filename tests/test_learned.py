@@ -249,7 +249,7 @@ def test_the_paper_s_toy_is_sampled_at_the_floor():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:a blind network", "ignore:pooled estimates")
+@pytest.mark.filterwarnings("ignore:a blind network", "ignore:(pooled|per_sample) estimates")
 def test_one_dimension_needs_sigma():
     """With σ given and the known schedule at the floor; blind above it, and with an estimated σ nowhere near it."""
     config = ToyConfig(beta=0.2, methods=("learned",))
