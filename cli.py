@@ -3,8 +3,7 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -13,11 +12,9 @@ import typer
 
 # torch and matplotlib are imported by the commands that need them: `fgs --help` answers at once
 if TYPE_CHECKING:
-    from fgs.training import Record
     from toy.config import ToyConfig
-    from toy.experiment import Advance
     from toy.learned import Learned
-    from toy.learning import Learning, Watch
+    from toy.learning import Learning
 
 app = typer.Typer(
     name="fgs",
@@ -120,6 +117,7 @@ def toy(
     _check_toy_options(animate, learned, out, save, load)
     from fgs.checkpoints import CheckpointError
     from fgs.files import output_folder
+    from fgs.progress import step_bar
     from toy.config import ToyConfig
     from toy.experiment import planned_steps, run_toy
     from toy.learned import methods_of
@@ -170,7 +168,7 @@ def toy(
     try:
         with output_folder(out) if out else nullcontext() as folder:
             trained = saved.learned if saved else _train(config, learning, save) if learned else None
-            with _progress(total) as advance:
+            with step_bar(total) as advance:
                 result = run_toy(config, advance, trained)
             if folder:
                 try:
@@ -188,6 +186,34 @@ def toy(
         print(f"fgs: {row.label} at beta {block.sampler.beta:g} did not converge: {row.error}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def textures(
+    folder: Annotated[Path, typer.Argument(help="New folder for the images.", metavar="DIR")],
+    classes: Annotated[int, typer.Option(help="How many; families come again with other looks.")] = 16,
+    images: Annotated[int, typer.Option(help="Images of each: one is a file, several are a folder.")] = 1,
+    size: Annotated[int, typer.Option(help="Pixels a side.")] = 512,
+    gray: Annotated[bool, typer.Option("--gray", help="Gray instead of colours.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the looks and of the images.")] = 0,
+) -> None:
+    """Draw the library's own synthetic textures, as photographs to train on."""
+    for name, value in {"classes": classes, "images": images, "size": size}.items():
+        if value < 1:
+            _fail(f"--{name}: must be at least 1, got {value}", 2)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        _fail(f"DIR: {folder} exists{' and holds files' if folder.is_dir() else ''}; name a new folder", 2)
+    from fgs.data import write_textures
+    from fgs.files import output_folder
+    from fgs.progress import step_bar
+
+    try:
+        with output_folder(folder), step_bar(classes * images, "images") as advance:
+            for path in write_textures(folder, classes, images, size, not gray, seed):
+                advance(path.name, 1)
+    except OSError as error:
+        _fail(f"DIR: cannot write into {folder}: {error.strerror}; name another folder", 1)
+    print(f"{classes} textures of {images} {'image' if images == 1 else 'images'} in {folder}")
 
 
 def _check_toy_options(animate: bool, learned: bool, out: Path | None, save: Path | None, load: Path | None) -> None:
@@ -214,13 +240,14 @@ def _agree(context: typer.Context, settings: dict[str, Any], stored: dict[str, A
 
 
 def _train(config: "ToyConfig", learning: "Learning", save: Path | None) -> "Learned":
+    from fgs.progress import training_bars
     from fgs.training import NotFiniteError
     from toy.learning import learn
     from toy.saved import save_learned
 
     mixture = config.build_mixture()
     try:
-        with _training_bars() as watch:
+        with training_bars() as watch:
             learned = learn(mixture, config.build_sampler(mixture), learning, config.networks(), config.seed, watch)
     except NotFiniteError as error:
         _fail(f"training failed: {error}", 1)
@@ -249,58 +276,6 @@ def _as_option(error: ValueError) -> str:
 def _fail(message: str, code: int) -> NoReturn:
     print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
     raise typer.Exit(code)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator["Advance"]:
-    """A bar with the steps and the time left on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda label, steps: None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda label, steps: progress.update(task, description=label, advance=steps)
-
-
-@contextmanager
-def _training_bars() -> Iterator["Watch"]:
-    """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda name, record: None
-        return
-    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}")
-    columns = (
-        TextColumn("training: {task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        loss,
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def watch(name: str, record: "Record") -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0, step=0, loss=record.loss)
-            if record.step % 20 == 0:
-                progress.update(tasks[name], completed=record.progress, step=record.step, loss=record.loss)
-
-        yield watch
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The library follows Kadkhodaie, Mallat & Simoncelli (2024). Everything speaks th
 """
 
 from fgs.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from fgs.data import Patches, draw_images, read_images
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
 from fgs.embedding import centroid, conditioned, density_distances, euclidean_fit, interpolate, nearest_mean, separation
 from fgs.features import channel_means, match_means
@@ -14,7 +15,9 @@ from fgs.networks import MLP, GuidedMLP, LabelMLP
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
 from fgs.sampling import SISA, NotConvergingError, Step, draw_start, fixed, growing
+from fgs.textures import Texture, draw_textures
 from fgs.training import Budget, NotFiniteError, Record, Trainer
+from fgs.unet import GuidedUNet, LabelUNet, UNet, receptive_field
 
 __all__ = [
     "MLP",
@@ -26,15 +29,20 @@ __all__ = [
     "ClassifierGuidance",
     "FeatureExtractor",
     "GuidedMLP",
+    "GuidedUNet",
     "LabelMLP",
+    "LabelUNet",
     "NotConvergingError",
     "NotFiniteError",
+    "Patches",
     "ProjectedScore",
     "Record",
     "SISASampler",
     "Samples",
     "Step",
+    "Texture",
     "Trainer",
+    "UNet",
     "add_noise",
     "centroid",
     "channel_means",
@@ -43,7 +51,9 @@ __all__ = [
     "conditioned",
     "denoising_loss",
     "density_distances",
+    "draw_images",
     "draw_start",
+    "draw_textures",
     "energy_distance",
     "euclidean_fit",
     "fixed",
@@ -58,6 +68,8 @@ __all__ = [
     "nearest_mean",
     "per_sample",
     "pooled",
+    "read_images",
+    "receptive_field",
     "save_checkpoint",
     "separation",
     "sliced_wasserstein_2",

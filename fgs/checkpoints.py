@@ -14,9 +14,16 @@ import torch
 from torch import Tensor
 
 from fgs.files import atomic
-from fgs.networks import KINDS, MLP, build_network
+from fgs.networks import MLP, GuidedMLP, LabelMLP
+from fgs.unet import GuidedUNet, LabelUNet, UNet
 
 FORMAT = 1
+
+Network = MLP | UNet
+
+KINDS: dict[str, type[Network]] = {
+    kind.__name__: kind for kind in (MLP, GuidedMLP, LabelMLP, UNet, GuidedUNet, LabelUNet)
+}
 
 
 class CheckpointError(ValueError):
@@ -26,11 +33,11 @@ class CheckpointError(ValueError):
 class Checkpoint(NamedTuple):
     """Networks by name, in evaluation mode on the CPU, and what was stored beside them."""
 
-    networks: dict[str, MLP]
+    networks: dict[str, Network]
     about: dict[str, Any]
 
 
-def save_checkpoint(path: Path, networks: Mapping[str, MLP], about: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[str, Any]) -> None:
     """Write networks and plain data (numbers, strings, lists, dicts, None) about them, atomically.
 
     Raises:
@@ -78,11 +85,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: its contents are not those of a checkpoint ({reason})") from None
 
 
-def _rebuild(kind: str, settings: dict[str, Any], weights: dict[str, Tensor]) -> MLP:
+def _rebuild(kind: str, settings: dict[str, Any], weights: dict[str, Tensor]) -> Network:
     if kind not in KINDS:
         raise ValueError(f"unknown network {kind!r}")
     with torch.device("meta"):  # no memory is taken before the sizes have been compared with the tensors
-        network = build_network(kind, settings)
+        network = KINDS[kind](**settings)
     expected = {key: value.shape for key, value in network.state_dict().items()}
     if expected != {key: value.shape for key, value in weights.items()}:
         raise ValueError(f"the weights do not fit the settings of {kind}")

@@ -34,7 +34,7 @@ class MLP(nn.Module):
         sigma_input: let the network see σ, where x does not show it: few dimensions, or a class that fills them.
 
     Attributes:
-        settings: the arguments, by which `build_network` makes the same network again.
+        settings: the arguments, which make the same network again.
 
     Raises:
         ValueError: a size is too small; the message begins with its name.
@@ -173,11 +173,3 @@ class LabelMLP(MLP):
             return modulated
 
         return self._score(x, sigma, modulate)
-
-
-KINDS: dict[str, type[MLP]] = {kind.__name__: kind for kind in (MLP, GuidedMLP, LabelMLP)}
-
-
-def build_network(kind: str, settings: dict[str, Any]) -> MLP:
-    """Build a network of class `kind`, one of `KINDS`, from its `settings`."""
-    return KINDS[kind](**settings)

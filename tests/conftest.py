@@ -1,7 +1,10 @@
+import sys
+
 import hypothesis
 import pytest
 import torch
 
+import cli
 from toy import GaussianMixture
 
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
@@ -27,3 +30,17 @@ def random_mixture(seed: int, K: int | None = None, d: int | None = None) -> Gau
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def fgs(capsys, monkeypatch):
+    """Run a command line; return exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fgs", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, err
+
+    return run

@@ -6,6 +6,7 @@ import torch
 from fgs.checkpoints import FORMAT, CheckpointError, load_checkpoint, save_checkpoint
 from fgs.networks import MLP, GuidedMLP, LabelMLP
 from fgs.noise import seeded
+from fgs.unet import GuidedUNet, LabelUNet, UNet
 
 
 @pytest.fixture
@@ -38,6 +39,16 @@ def test_what_was_saved_comes_back(path, networks):
         assert not loaded[name].training
         assert torch.equal(loaded[name](x), network(x))
     assert [p.name for p in path.parent.iterdir()] == ["a.pt"]
+
+
+def test_image_networks_come_back(tmp_path):
+    sizes = {"channels": 4, "levels": 1, "colors": 3}
+    networks = {"guided": GuidedUNet(gain=0.5, **sizes), "label": LabelUNet(2, **sizes), "mixture": UNet(**sizes)}
+    save_checkpoint(tmp_path / "a.pt", networks, {})
+    loaded, _ = load_checkpoint(tmp_path / "a.pt")
+    x = torch.rand(2, 3, 8, 8, generator=seeded(0))
+    assert all(torch.equal(loaded[name](x), network(x)) for name, network in networks.items())
+    assert torch.equal(loaded["guided"].features(x), networks["guided"].features(x))
 
 
 def test_a_loaded_network_can_be_trained_on(path):

@@ -7,26 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-import cli
 from fgs.measures import two_sample_floor, wasserstein_1
 from toy import experiment
 from toy.methods import Method
 
 QUICK = ["toy", "--samples", "100", "--h", "0.3"]
-
-
-@pytest.fixture
-def fgs(capsys, monkeypatch):
-    """Run a command line; return exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fgs", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
 
 
 def test_toy_prints_two_tables_and_the_floor(fgs):

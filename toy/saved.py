@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fgs.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from fgs.networks import MLP
 from toy.config import ToyConfig
 from toy.learned import Learned
 
@@ -54,10 +55,11 @@ def load_learned(path: Path) -> Saved:
         if mixture["weights"] is not None:
             mixture["weights"] = tuple(mixture["weights"])
         config = ToyConfig(**mixture)
-        if mixture != mixture_settings(config) or any(n.settings["d"] != config.dim for n in networks.values()):
+        fitting = {name: n for name, n in networks.items() if isinstance(n, MLP) and n.settings["d"] == config.dim}
+        if mixture != mixture_settings(config) or len(fitting) < len(networks):
             raise ValueError("the networks do not fit the mixture")
         low, high = (float(sigma) for sigma in about["sigma_range"])
-        learned = Learned(networks, (low, high), float(about["sigma_phi"]), dict(about["training"]))
+        learned = Learned(fitting, (low, high), float(about["sigma_phi"]), dict(about["training"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: no networks of a toy mixture ({error})") from None
     return Saved(learned, mixture)

@@ -1,0 +1,264 @@
+"""Images as classes of patches: all pixels in one tensor on the device, batches gathered from it by index.
+
+A part of every class is held out, and no patch that is trained on reaches into it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.files import atomic
+from fgs.images import SUFFIXES, Skipped, UnusableError, find_classes, read_image, write_image
+from fgs.noise import seeded
+from fgs.textures import draw_textures
+
+Images = dict[str, list[Tensor]]
+"""Name of a class -> its images, (C, H, W) uint8 each."""
+
+
+def read_images(
+    folder: Path, smallest: int, color: bool = False, downscale: int = 1, normalize: bool = False
+) -> tuple[Images, list[Skipped]]:
+    """Read the classes of a folder; see `find_classes` for its layout and `read_image` for the options.
+
+    Args:
+        folder: holds an image file, or a folder of them, for each class.
+        smallest: pixels that each side of an image must have.
+        color: keep RGB.
+        downscale: average blocks of so many pixels a side.
+        normalize: bring every image to the same mean and sd.
+
+    Returns:
+        The images, and the files that were left out. A file that is a class of its own and cannot be used takes its
+        class with it.
+
+    Raises:
+        ValueError: a folder has no image that can be used, or fewer than two classes are left; the message begins with
+            "data".
+        OSError: a folder cannot be read.
+    """
+    images: Images = {}
+    skipped: list[Skipped] = []
+    classes = find_classes(folder)
+    for name, files in classes.items():
+        usable = []
+        for file in files:
+            try:
+                image = read_image(file, color, downscale, normalize)
+                if min(image.shape[1:]) < smallest:
+                    raise UnusableError(f"{image.shape[2]} × {image.shape[1]} pixels; a patch has {smallest} a side")
+                usable.append(image)
+            except UnusableError as error:
+                skipped.append(Skipped(file, str(error)))
+        if usable:
+            images[name] = usable
+        elif (folder / name).is_dir():
+            raise ValueError(
+                f"data: {folder / name} has {len(files)} files with the suffixes {', '.join(SUFFIXES)}, and none can "
+                f"be used{f' ({skipped[-1]})' if files else ''}; mend or remove it"
+            )
+    if len(images) < 2:
+        raise ValueError(
+            f"data: {folder} has {len(images)} classes that can be used, of {len(classes)} with the suffixes "
+            f"{', '.join(SUFFIXES)}; needs two or more: an image file, or a folder of them, for each"
+            f"{f' ({skipped[0]})' if skipped else ''}"
+        )
+    return images, skipped
+
+
+def draw_images(classes: int = 16, images: int = 1, size: int = 512, color: bool = False, seed: int = 0) -> Images:
+    """Draw the library's own textures as if they had been read; gray is the luma of the colours."""
+    drawn: Images = {}
+    for name, image in _draw(classes, images, size, color, seed):
+        drawn.setdefault(name, []).append(image)
+    return drawn
+
+
+def write_textures(folder: Path, classes: int, images: int, size: int, color: bool, seed: int) -> Iterator[Path]:
+    """Write what `draw_images` draws as PNG files, and yield each: one file a class, or a folder a class if many.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for count, (name, image) in enumerate(_draw(classes, images, size, color, seed)):
+        path = folder / f"{name}.png" if images == 1 else folder / name / f"{count % images:04d}.png"
+        path.parent.mkdir(exist_ok=True)
+        with atomic(path) as temporary:
+            write_image(temporary, image)
+        yield path
+
+
+def _draw(classes: int, images: int, size: int, color: bool, seed: int) -> Iterator[tuple[str, Tensor]]:
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    for k, texture in enumerate(draw_textures(classes, seed)):
+        for number in range(images):
+            image = texture(size, seeded(seed, k, number))
+            yield texture.name, image if color else (luma * image).sum(0, keepdim=True).round().to(torch.uint8)
+
+
+def content_hash(images: Sequence[Tensor]) -> str:
+    """Return a hash of the shapes and pixels of a class: equal hashes, equal data."""
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(repr(tuple(image.shape)).encode())
+        digest.update(image.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Region(NamedTuple):
+    """A rectangle of one image, in pixels."""
+
+    image: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> tuple[list[Region], list[Region]]:
+    """Divide the images of a class into what is trained on and what is held out.
+
+    An image of two patches along its longer side is cut across that side. Of smaller images every fourth, and at least
+    one, is held out whole.
+
+    Args:
+        sizes: height and width of each image, one patch a side at the least.
+        patch: pixels a side of a patch.
+        share: of each image that is held out, at the least one patch.
+
+    Raises:
+        ValueError: the images are too few and too small to hold out any.
+    """
+    train, held_out, small = [], [], []
+    for image, (height, width) in enumerate(sizes):
+        long = max(height, width)
+        if long < 2 * patch:
+            small.append(Region(image, 0, 0, height, width))
+            continue
+        kept = long - min(max(patch, round(share * long)), long - patch)
+        if width == long:
+            train.append(Region(image, 0, 0, height, kept))
+            held_out.append(Region(image, 0, kept, height, width - kept))
+        else:
+            train.append(Region(image, 0, 0, kept, width))
+            held_out.append(Region(image, kept, 0, height - kept, width))
+    whole = small[3::4] or ([] if held_out else small[-1:])
+    train += [region for region in small if region not in whole]
+    held_out += whole
+    if not train:
+        raise ValueError(f"one image of {sizes[0][1]} × {sizes[0][0]} pixels cannot be divided into patches of {patch}")
+    return train, held_out
+
+
+class Windows:
+    """Where the patches of each class lie: every position in its regions that is a multiple of `step`.
+
+    Args:
+        regions: of each class.
+        widths: of every image, and `offsets`: where its pixels begin in the one long row of all pixels.
+        patch: pixels a side; `step`: 1 for every crop, `patch` for patches that do not overlap.
+
+    Attributes:
+        counts: (classes,) patches of each class.
+    """
+
+    def __init__(
+        self, regions: Sequence[Sequence[Region]], widths: Tensor, offsets: Tensor, patch: int, step: int
+    ) -> None:
+        table = torch.tensor([region for of_class in regions for region in of_class])
+        image, top, left, height, width = table.unbind(1)
+        self.step, self.stride = step, widths[image]
+        self.begin = offsets[image] + top * self.stride + left
+        self.columns = (width - patch) // step + 1
+        ends = (((height - patch) // step + 1) * self.columns).cumsum(0)
+        last = torch.tensor([len(of_class) for of_class in regions]).cumsum(0) - 1
+        self.starts = torch.cat([ends.new_zeros(1), ends])
+        self.counts = ends[last].diff(prepend=ends.new_zeros(1))
+        self.first = ends[last] - self.counts
+
+    def corners(self, y: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where patch `number` of class y begins in the row of all pixels, and the width of its image."""
+        position = self.first[y] + number
+        region = torch.searchsorted(self.starts, position, right=True) - 1
+        within = position - self.starts[region]
+        row, column = within // self.columns[region], within % self.columns[region]
+        return self.begin[region] + self.step * (row * self.stride[region] + column), self.stride[region]
+
+
+class Patches:
+    """Patches of several classes, for training and held out.
+
+    Args:
+        images: of each class, all with the same number of channels.
+        patch: pixels a side.
+        overlapping: train on every crop; else on patches side by side, as the paper does. Held-out patches never
+            overlap.
+        share: of each image that is held out.
+        device: where the pixels are kept and batches are made.
+
+    Attributes:
+        classes: their names.
+        counts: (classes,) training patches of each, and `held_out_counts` held-out ones.
+        pixels: (C, all pixels) uint8.
+
+    Raises:
+        ValueError: a class cannot be divided; the message begins with "data".
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, Sequence[Tensor]],
+        patch: int,
+        overlapping: bool = True,
+        share: float = 0.25,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.classes, self.patch, self.device = tuple(images), patch, torch.device(device)
+        train: list[list[Region]] = []
+        held_out: list[list[Region]] = []
+        number = 0
+        for name, of_class in images.items():
+            try:
+                parts = split([(image.shape[1], image.shape[2]) for image in of_class], patch, share)
+            except ValueError as error:
+                raise ValueError(f"data: class {name}: {error}; use smaller patches or give more images") from None
+            for regions, part in zip((train, held_out), parts, strict=True):
+                regions.append([region._replace(image=region.image + number) for region in part])
+            number += len(of_class)
+        flat = [image for of_class in images.values() for image in of_class]
+        sizes = torch.tensor([image[0].numel() for image in flat])
+        widths, offsets = torch.tensor([image.shape[2] for image in flat]), sizes.cumsum(0) - sizes
+        self.pixels = torch.cat([image.flatten(1) for image in flat], 1).to(self.device)
+        self._train = Windows(train, widths, offsets, patch, 1 if overlapping else patch)
+        self._held_out = Windows(held_out, widths, offsets, patch, patch)
+        self.counts, self.held_out_counts = self._train.counts, self._held_out.counts
+
+    def pairs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw pairs of different patches of one class, every class as often as any other (Algorithm 2, lines 1 to 2).
+
+        Returns:
+            x and x', (n, C, patch, patch) in [0, 1], and their classes y (n,). Equal if a class has one patch.
+        """
+        y = torch.randint(len(self.classes), (n,), generator=generator)
+        counts = self.counts[y]
+        share = torch.rand(2, n, dtype=torch.float64, generator=generator)
+        first = (share[0] * counts).long()
+        second = (first + 1 + (share[1] * (counts - 1)).long()) % counts
+        return self._gather(self._train, y, first), self._gather(self._train, y, second), y.to(self.device)
+
+    def held_out(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,)."""
+        counts = [min(n, count) for count in self.held_out_counts.tolist()]
+        y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        number = torch.cat([torch.arange(k) for k in counts]) * self.held_out_counts[y] // torch.tensor(counts)[y]
+        return self._gather(self._held_out, y, number), y.to(self.device)
+
+    def _gather(self, windows: Windows, y: Tensor, number: Tensor) -> Tensor:
+        begin, stride = (part.to(self.device) for part in windows.corners(y, number))
+        within = torch.arange(self.patch, device=self.device)
+        index = begin[:, None, None] + stride[:, None, None] * within[:, None] + within
+        return self.pixels[:, index].transpose(0, 1).float() / 255

@@ -1,0 +1,63 @@
+"""Progress bars on stderr, silent where that is no terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from fgs.training import Record
+
+
+@contextmanager
+def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
+    """A bar with what is done and the time left on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda label, steps: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda label, steps: progress.update(task, description=label, advance=steps)
+
+
+@contextmanager
+def training_bars() -> Iterator[Callable[[str, Record], None]]:
+    """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name, record: None
+        return
+    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}")
+    columns = (
+        TextColumn("training: {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        loss,
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(name: str, record: Record) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0, step=0, loss=record.loss)
+            if record.step % 20 == 0:
+                progress.update(tasks[name], completed=record.progress, step=record.step, loss=record.loss)
+
+        yield watch
