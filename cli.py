@@ -6,16 +6,11 @@ import warnings
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 # torch and matplotlib are imported by the commands that need them: `fgs --help` answers at once
-if TYPE_CHECKING:
-    from toy.config import ToyConfig
-    from toy.learned import Learned
-    from toy.learning import Learning
-
 app = typer.Typer(
     name="fgs",
     help="Feature-guided score diffusion: sample one class by pushing features to those of the class while denoising.",
@@ -114,10 +109,12 @@ def toy(
 
     Two tables: at --beta, where noise is injected on the way, and at β = 1, where none is and guidance fails.
     """
-    _check_toy_options(animate, learned, out, save, load)
+    from toy.command import agree, check_options, numbers, train
+
+    check_options(animate, learned, out, save, load)
     from fgs.checkpoints import CheckpointError
+    from fgs.console import as_option, fail, step_bar
     from fgs.files import output_folder
-    from fgs.progress import step_bar
     from toy.config import ToyConfig
     from toy.experiment import planned_steps, run_toy
     from toy.learned import methods_of
@@ -133,14 +130,14 @@ def toy(
             "dim": dim,
             "separation": separation,
             "std": std,
-            "weights": _numbers(weights),
+            "weights": numbers(weights),
             "means": means,
             "covariance": covariance,
             "seed": seed,
         }
         saved = load_learned(load) if load else None
         if saved:
-            _agree(context, settings, saved.mixture)
+            agree(context, settings, saved.mixture)
         networks = tuple(saved.learned.networks) if saved else ("guided", "label", "mixture") if learned else ()
         config = ToyConfig(
             **settings,
@@ -157,26 +154,26 @@ def toy(
         learning = Learning(minutes, training_steps, blind)
         missing = config.networks() - set(networks)
         if missing:
-            _fail(f"--method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one", 2)
+            fail(f"--method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one", 2)
         if learned and not config.networks():
-            _fail("--learned: no row of --method needs a network; add one, as --method exact,learned", 2)
+            fail("--learned: no row of --method needs a network; add one, as --method exact,learned", 2)
         total = planned_steps(config)
     except CheckpointError as error:
-        _fail(f"--load: {error}", 2)
+        fail(f"--load: {error}", 2)
     except ValueError as error:
-        _fail(_as_option(error), 2)
+        fail(as_option(error), 2)
     try:
         with output_folder(out) if out else nullcontext() as folder:
-            trained = saved.learned if saved else _train(config, learning, save) if learned else None
+            trained = saved.learned if saved else train(config, learning, save) if learned else None
             with step_bar(total) as advance:
                 result = run_toy(config, advance, trained)
             if folder:
                 try:
                     save_toy(result, folder, animate)
                 except OSError as error:
-                    _fail(f"--out: writing into {out} failed: {error.strerror}", 1)
+                    fail(f"--out: writing into {out} failed: {error.strerror}", 1)
     except OSError as error:
-        _fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+        fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if json_:
         print(json.dumps(result.metrics(), indent=2))
     else:
@@ -198,84 +195,79 @@ def textures(
     seed: Annotated[int, typer.Option(help="Seed of the looks and of the images.")] = 0,
 ) -> None:
     """Draw the library's own synthetic textures, as photographs to train on."""
-    for name, value in {"classes": classes, "images": images, "size": size}.items():
-        if value < 1:
-            _fail(f"--{name}: must be at least 1, got {value}", 2)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        _fail(f"DIR: {folder} exists{' and holds files' if folder.is_dir() else ''}; name a new folder", 2)
-    from fgs.data import write_textures
-    from fgs.files import output_folder
-    from fgs.progress import step_bar
+    from fgs.commands import draw_into
 
-    try:
-        with output_folder(folder), step_bar(classes * images, "images") as advance:
-            for path in write_textures(folder, classes, images, size, not gray, seed):
-                advance(path.name, 1)
-    except OSError as error:
-        _fail(f"DIR: cannot write into {folder}: {error.strerror}; name another folder", 1)
-    print(f"{classes} textures of {images} {'image' if images == 1 else 'images'} in {folder}")
+    draw_into(folder, classes, images, size, not gray, seed)
 
 
-def _check_toy_options(animate: bool, learned: bool, out: Path | None, save: Path | None, load: Path | None) -> None:
-    """Refuse what could only fail after the work is done."""
-    if animate and out is None:
-        _fail("--animate: writes into the folder of --out; give --out DIR", 2)
-    if out and out.exists() and not out.is_dir():
-        _fail(f"--out: {out} is a file; name a folder", 2)
-    if learned and load:
-        _fail("--load: brings its own networks; leave out --learned", 2)
-    if save and not learned:
-        _fail("--save: there are no networks to keep; add --learned", 2)
-    if save and (save.is_dir() or not save.parent.is_dir()):
-        _fail(f"--save: {save} {'is a folder' if save.is_dir() else 'lies in no folder'}; name a file", 2)
+_data, _method, _run = (partial(typer.Option, rich_help_panel=panel) for panel in ("Data", "Method", "Run"))
 
 
-def _agree(context: typer.Context, settings: dict[str, Any], stored: dict[str, Any]) -> None:
-    """Take the mixture of --load; an option that asks for another one is an error."""
-    for name, value in stored.items():
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE" and settings[name] != value:
-            raise ValueError(f"{name}: the networks of --load were trained with {value}; leave this option out")
-        settings[name] = value
+@app.command()
+def train_images(
+    context: typer.Context,
+    data: Annotated[
+        Path | None, _data(help="Folder with an image, or a folder of images, a class; synthetic textures if left out.")
+    ] = None,
+    color: Annotated[bool, _data("--color", help="RGB instead of gray.")] = False,
+    patch: Annotated[int | None, _data(help="Pixels a side of a patch; 80 for paper, 32 for small.")] = None,
+    overlapping: Annotated[
+        bool, _data("--overlapping/--side-by-side", help="Train on every crop, or on patches side by side (paper).")
+    ] = True,
+    downscale: Annotated[int, _data(help="Average blocks of so many pixels a side.")] = 1,
+    normalize: Annotated[bool, _data("--normalize", help="Bring every image to mean .5 and sd .2.")] = False,
+    held_out: Annotated[float, _data(help="Share of each image that is never trained on.")] = 0.25,
+    guidance: Annotated[
+        str, _method(metavar="features|label|none", help="Algorithm 2, a network given labels, or Algorithm 4.")
+    ] = "features",
+    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.1 or 11.6 million parameters.")] = "small",
+    p_drop: Annotated[float, _method(help="Share of pairs trained without φ, or without label.")] = 0.1,
+    sigma_distribution: Annotated[
+        str, _method(metavar="uniform|squared|log-uniform", help="Of the noise levels; uniform is the paper's.")
+    ] = "squared",
+    loss_weight: Annotated[
+        str, _method(metavar="none|inverse-sd|inverse-variance", help="Of squared errors by σ; none is the paper's.")
+    ] = "inverse-variance",
+    batch: Annotated[int, _training(help="Pairs of a step.")] = 32,
+    steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
+    minutes: Annotated[float, _training(help="Training time.")] = 30.0,
+    learning_rate: Annotated[float, _training(help="The highest; it falls to 0.")] = 1e-3,
+    precision: Annotated[
+        str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
+    ] = "auto",
+    device: Annotated[str, _training(metavar="auto|cpu|cuda|mps", help="Where to train.")] = "auto",
+    seed: Annotated[int, _training(help="Seed of everything drawn.")] = 0,
+    out: Annotated[Path, _run(help="New folder for weights, metrics and pictures.")] = Path("run"),
+    resume: Annotated[Path | None, _run(help="Go on with the run in this folder, with its own options.")] = None,
+    dry_run: Annotated[bool, _run("--dry-run", help="Print what would be trained, and stop.")] = False,
+    json_: Annotated[bool, _run("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Train the network on patches of images: Algorithm 2, or a baseline of the same size."""
+    from fgs.commands import train_on_images
 
-
-def _train(config: "ToyConfig", learning: "Learning", save: Path | None) -> "Learned":
-    from fgs.progress import training_bars
-    from fgs.training import NotFiniteError
-    from toy.learning import learn
-    from toy.saved import save_learned
-
-    mixture = config.build_mixture()
-    try:
-        with training_bars() as watch:
-            learned = learn(mixture, config.build_sampler(mixture), learning, config.networks(), config.seed, watch)
-    except NotFiniteError as error:
-        _fail(f"training failed: {error}", 1)
-    if save:
-        try:
-            save_learned(save, learned, config)
-        except OSError as error:
-            _fail(f"--save: writing {save} failed: {error.strerror}", 1)
-    return learned
-
-
-def _numbers(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise ValueError(f"weights: must be numbers with commas between, as .9,.1, got {text}") from None
-
-
-def _as_option(error: ValueError) -> str:
-    name, _, what = str(error).partition(":")
-    return f"--{name.replace('_', '-')}:{what}"
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
-    raise typer.Exit(code)
+    settings = {
+        "data": str(data) if data else None,
+        "color": color,
+        "patch": patch,
+        "overlapping": overlapping,
+        "downscale": downscale,
+        "normalize": normalize,
+        "held_out": held_out,
+        "guidance": guidance,
+        "preset": preset,
+        "p_drop": p_drop,
+        "sigma_distribution": sigma_distribution,
+        "loss_weight": loss_weight,
+        "batch": batch,
+        "steps": steps,
+        "minutes": minutes,
+        "learning_rate": learning_rate,
+        "precision": precision,
+        "device": device,
+        "seed": seed,
+    }
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    train_on_images(settings, given, out, resume, dry_run, json_)
 
 
 if __name__ == "__main__":

@@ -59,11 +59,11 @@ def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[
         torch.save(contents, temporary)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read what `save_checkpoint` wrote.
+def read_data(path: Path) -> dict[str, Any]:
+    """Read a dict of tensors and plain data that `torch.save` wrote, and nothing that could run code.
 
     Raises:
-        CheckpointError: there is no such file, or it does not hold what it should.
+        CheckpointError: there is no such file, or it holds something else.
     """
     try:
         with warnings.catch_warnings():
@@ -73,6 +73,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
         raise CheckpointError(f"{path}: no checkpoint, damaged, or with more in it than data") from None
+    if not isinstance(contents, dict):
+        raise CheckpointError(f"{path}: its contents are not those of a checkpoint")
+    return contents
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: there is no such file, or it does not hold what it should.
+    """
+    contents = read_data(path)
     try:
         if contents["format"] != FORMAT:
             raise CheckpointError(f"{path}: checkpoint format {contents['format']!r}, this version reads {FORMAT}")

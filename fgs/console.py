@@ -1,7 +1,9 @@
-"""Progress bars on stderr, silent where that is no terminal."""
+"""What the commands say on stderr: errors of one line, and bars, which are silent where it is no terminal."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +17,18 @@ from rich.progress import (
 )
 
 from fgs.training import Record
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line on stderr and exit: code 2 for wrong usage, 1 for a failed run."""
+    print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def as_option(error: ValueError) -> str:
+    """Turn "name_of_setting: what is wrong" into "--name-of-setting: what is wrong"."""
+    name, _, what = str(error).partition(":")
+    return f"--{name.replace('_', '-')}:{what}"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from fgs.files import atomic
 from fgs.images import SUFFIXES, Skipped, UnusableError, find_classes, read_image, write_image
 from fgs.noise import seeded
-from fgs.textures import draw_textures
+from fgs.textures import IMAGE, draw_textures
 
 Images = dict[str, list[Tensor]]
 """Name of a class -> its images, (C, H, W) uint8 each."""
@@ -96,7 +96,7 @@ def _draw(classes: int, images: int, size: int, color: bool, seed: int) -> Itera
     luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     for k, texture in enumerate(draw_textures(classes, seed)):
         for number in range(images):
-            image = texture(size, seeded(seed, k, number))
+            image = texture(size, seeded(seed, IMAGE, k, number))
             yield texture.name, image if color else (luma * image).sum(0, keepdim=True).round().to(torch.uint8)
 
 
@@ -249,6 +249,11 @@ class Patches:
         first = (share[0] * counts).long()
         second = (first + 1 + (share[1] * (counts - 1)).long()) % counts
         return self._gather(self._train, y, first), self._gather(self._train, y, second), y.to(self.device)
+
+    def training(self, y: int, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n training patches of class y, (n, C, patch, patch)."""
+        number = (torch.rand(n, dtype=torch.float64, generator=generator) * self.counts[y]).long()
+        return self._gather(self._train, torch.full((n,), y), number)
 
     def held_out(self, n: int) -> tuple[Tensor, Tensor]:
         """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,)."""

@@ -34,6 +34,15 @@ def log_uniform(low: float = 0.003, high: float = 1.0) -> NoiseLevels:
     return draw
 
 
+def squared(high: float = 1.0) -> NoiseLevels:
+    """Draw √σ ~ Uniform[0, √high]: between uniform and log-uniform, with no least noise level."""
+
+    def draw(n: int, generator: Generator | None = None) -> Tensor:
+        return high * torch.rand(n, generator=generator).square()
+
+    return draw
+
+
 DEFAULT_NOISE_LEVELS = log_uniform()
 
 
@@ -45,6 +54,11 @@ def unweighted(sigma: Tensor) -> Tensor:
 def inverse_variance(offset: float) -> Weight:
     """Weight by 1/(σ² + offset²), so that errors count relative to the noise, down to noise of that level."""
     return lambda sigma: 1 / (sigma.square() + offset**2)
+
+
+def inverse_sd(offset: float) -> Weight:
+    """Weight by 1/√(σ² + offset²), half-way between the plain loss and `inverse_variance`."""
+    return lambda sigma: (sigma.square() + offset**2).rsqrt()
 
 
 def denoising_loss(

@@ -40,6 +40,9 @@ class Texture:
         return (255 * torch.lerp(dark, light, field)).round().to(torch.uint8)
 
 
+STYLE, IMAGE = range(2)  # what a seed is used for
+
+
 def draw_textures(count: int = 16, seed: int = 0) -> list[Texture]:
     """Draw textures: every family once, then every family again with another size, orientation and colours.
 
@@ -49,7 +52,7 @@ def draw_textures(count: int = 16, seed: int = 0) -> list[Texture]:
     if count < 1:
         raise ValueError(f"classes: must be at least 1, got {count}")
     families = list(FAMILIES)
-    return [_draw_texture(*divmod(k, len(families)), families, seeded(seed, k)) for k in range(count)]
+    return [_draw_texture(*divmod(k, len(families)), families, seeded(seed, STYLE, k)) for k in range(count)]
 
 
 def _draw_texture(turn: int, family: int, families: list[str], generator: Generator) -> Texture:

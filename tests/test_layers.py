@@ -11,8 +11,8 @@ FLOORS = (
     {"fgs.protocols", "fgs.features", "fgs.noise", "fgs.files", "fgs.fields", "fgs.textures", "fgs.images"},
     {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.unet", "fgs.data", "fgs.denoising"},
     {"fgs.training", "fgs.measures", "fgs.embedding", "fgs.validate"},
-    {"fgs.plots", "fgs.checkpoints", "fgs.progress"},
-    {"fgs.runs", "fgs.evaluate", "fgs.bench"},
+    {"fgs.plots", "fgs.checkpoints", "fgs.console", "fgs.recipes"},
+    {"fgs.runs", "fgs.evaluate", "fgs.bench", "fgs.commands"},
     {"toy"},
     {"cli"},
 )

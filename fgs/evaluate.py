@@ -1,0 +1,85 @@
+"""How well a network of images denoises what was held out: conditioned right, wrong, and not at all (Fig. 3)."""
+
+import torch
+from torch import Tensor
+
+from fgs.data import Patches
+from fgs.embedding import centroid, nearest_mean
+from fgs.noise import add_noise, seeded
+from fgs.protocols import FeatureExtractor, ProjectedScore
+
+BATCH = 64  # patches at a time
+
+
+@torch.no_grad()
+def denoise(
+    score: ProjectedScore, targets: Tensor | None, x: Tensor, y: Tensor, sigma: float, seed: int = 0
+) -> dict[str, Tensor]:
+    """Return noisy patches and what the network makes of them, x̂ = x_σ + s.
+
+    Args:
+        score: of images in [0, 1].
+        targets: (classes, F) φ of each class; None for a network that takes none.
+        x: (N, C, H, W) clean patches.
+        y: (N,) their classes. The wrong class is the next one.
+        sigma: noise level.
+        seed: of the noise.
+
+    Returns:
+        By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each.
+    """
+    level = torch.full((len(x),), sigma).to(x)
+    noisy, _ = add_noise(x, level, seeded(seed))
+    conditions: dict[str, Tensor | None] = {"none": None}
+    if targets is not None:
+        conditions |= {"right": targets[y], "wrong": targets[(y + 1) % len(targets)]}
+
+    def estimate(phi: Tensor | None) -> Tensor:
+        parts = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
+        return torch.cat([noisy[i] + score(noisy[i], None if phi is None else phi[i], level[i]) for i in parts])
+
+    return {"noisy": noisy} | {name: estimate(phi) for name, phi in conditions.items()}
+
+
+def denoise_held_out(
+    score: ProjectedScore, targets: Tensor | None, patches: Patches, sigmas: list[float], n: int = 8
+) -> dict[str, list[float]]:
+    """Return the mean PSNR, 10 log₁₀(1/mean squared error) in dB, at each σ for each condition of `denoise`.
+
+    Args:
+        score: the network.
+        targets: (classes, F) φ of each class, or None.
+        patches: n of each class are taken from what was held out.
+        sigmas: noise levels.
+        n: patches of each class.
+    """
+    x, y = patches.held_out(n)
+    curves: dict[str, list[float]] = {}
+    for sigma in sigmas:
+        for name, x_hat in denoise(score, targets, x, y, sigma).items():
+            mean_square = (x_hat - x).flatten(1).square().mean(1)
+            curves.setdefault(name, []).append(float(-10 * mean_square.log10().mean()))
+    return curves
+
+
+@torch.no_grad()
+def class_features(network: FeatureExtractor, patches: Patches, n: int = 16, seed: int = 0) -> Tensor:
+    """Return the centroid φ_y of every class from n of its training patches, (classes, F)."""
+    drawn = (patches.training(y, n, seeded(seed, y)) for y in range(len(patches.classes)))
+    return torch.stack([centroid(network, x) for x in drawn])
+
+
+@torch.no_grad()
+def nearest_centroid_accuracy(network: FeatureExtractor, centroids: Tensor, patches: Patches, n: int = 16) -> float:
+    """Return the share of held-out patches, n a class, whose φ is nearest to the centroid of their class."""
+    x, y = patches.held_out(n)
+    phi = torch.cat([network.features(part) for part in x.split(BATCH)])  # type: ignore[no-untyped-call]
+    return float((nearest_mean(phi, centroids) == y).double().mean())
+
+
+@torch.no_grad()
+def noise_residual(score: ProjectedScore, shape: tuple[int, ...], sigmas: list[float], seed: int = 0) -> Tensor:
+    """Return the rms of s on pure noise around mid-gray, divided by σ, (σ,): 1 for a network that knows the scale."""
+    gray = torch.full(shape, 0.5)
+    residuals = [score(add_noise(gray, gray.new_tensor(sigma), seeded(seed))[0], None, None) for sigma in sigmas]
+    return torch.stack([s.square().mean().sqrt() for s in residuals]) / torch.tensor(sigmas)

@@ -1,0 +1,189 @@
+"""The recipe of a training on images: every choice that the paper leaves open, and what it builds."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fgs.data import Patches
+from fgs.denoising import (
+    NoiseLevels,
+    Weight,
+    denoising_loss,
+    inverse_sd,
+    inverse_variance,
+    log_uniform,
+    squared,
+    uniform,
+    unweighted,
+)
+from fgs.noise import seeded
+from fgs.training import Budget, Loss
+from fgs.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
+
+NOISE_LEVELS: dict[str, NoiseLevels] = {"uniform": uniform(), "log-uniform": log_uniform(), "squared": squared()}
+"""uniform: the paper's."""
+
+WEIGHTS: dict[str, Weight] = {
+    "none": unweighted,
+    "inverse-sd": inverse_sd(0.1),
+    "inverse-variance": inverse_variance(0.1),
+}
+"""none: the paper's."""
+
+PATCH = {"paper": 80, "small": 32}
+PRECISIONS = ("float32", "bfloat16")
+GUIDANCE = ("features", "label", "none")
+INIT = 2  # what the seed is used for, beside what `fgs.textures` uses it for
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train on what, by the names of the options of `fgs train-images`.
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+
+    data: str | None = None
+    color: bool = False
+    patch: int | None = None
+    overlapping: bool = True
+    downscale: int = 1
+    normalize: bool = False
+    held_out: float = 0.25
+    guidance: str = "features"
+    preset: str = "small"
+    p_drop: float = 0.1
+    sigma_distribution: str = "squared"
+    loss_weight: str = "inverse-variance"
+    batch: int = 32
+    steps: int | None = None
+    minutes: float = 30.0
+    learning_rate: float = 1e-3
+    precision: str = "float32"
+    device: str = "cpu"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choices = {
+            "guidance": GUIDANCE,
+            "preset": PRESETS,
+            "sigma_distribution": NOISE_LEVELS,
+            "loss_weight": WEIGHTS,
+            "precision": PRECISIONS,
+            "device": ("cpu", "cuda", "mps"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: must be one of {', '.join(allowed)}, got {getattr(self, name)}")
+        for name in ("downscale", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if self.patch is not None and self.patch < 8:
+            raise ValueError(f"patch: must be at least 8, got {self.patch}")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"steps: must be at least 1, got {self.steps}")
+        for name in ("minutes", "learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: must be positive and finite, got {getattr(self, name)}")
+        for name in ("p_drop", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels a side of a patch."""
+        return self.patch or PATCH[self.preset]
+
+    def build_network(self, classes: int) -> UNet:
+        """Build the network with weights from the seed."""
+        sizes: dict[str, Any] = {"colors": 3 if self.color else 1, **PRESETS[self.preset]}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seeded(self.seed, INIT).initial_seed()))
+            if self.guidance == "features":
+                return GuidedUNet(**sizes)
+            return LabelUNet(classes, **sizes) if self.guidance == "label" else UNet(**sizes)
+
+    def build_loss(self, patches: Patches) -> Loss:
+        """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided."""
+
+        def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
+            if isinstance(network, GuidedUNet):
+                return network.features(x_prime)
+            return nn.functional.one_hot(y, len(patches.classes)).float() if isinstance(network, LabelUNet) else None
+
+        def loss(network: nn.Module, generator: Generator) -> Tensor:
+            x, x_prime, y = patches.pairs(self.batch, generator)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
+                x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
+                return denoising_loss(
+                    network,
+                    x,
+                    condition(network, x_prime, y),
+                    NOISE_LEVELS[self.sigma_distribution],
+                    WEIGHTS[self.loss_weight],
+                    self.p_drop,
+                    generator=generator,
+                )
+
+        return loss
+
+    def budget(self) -> Budget:
+        """Return what the training may spend."""
+        return Budget(self.steps, None if self.steps else 60 * self.minutes)
+
+
+def best_device() -> str:
+    """Return the fastest kind of device that is here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def best_precision(device: str) -> str:
+    """Return bfloat16 where the hardware multiplies such matrices faster."""
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    cpuinfo = Path("/proc/cpuinfo")
+    return "bfloat16" if device == "cpu" and cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text() else "float32"
+
+
+def cost(recipe: Recipe, classes: int) -> dict[str, int]:
+    """Return what a training takes: sizes of the network, and floating-point operations and memory of a step.
+
+    Nothing is computed: operations are counted, of both passes and of the way back, on tensors without contents.
+
+    Returns:
+        parameters; feature_dim, the length of φ; receptive_field, pixels a side; flops_per_pair; memory_bytes, an
+        estimate: weights, gradients, averages and moments, and what the passes of a batch keep for the way back.
+    """
+    size, colors = recipe.patch_size, 3 if recipe.color else 1
+    with torch.device("meta"):
+        network = recipe.build_network(classes)
+        x = torch.empty(2, colors, size, size)
+        one_hot = torch.empty(2, classes)
+    kept = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+        guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
+        phi = network.features(x) if isinstance(network, GuidedUNet) else one_hot if labelled else None
+        network(x, phi).sum().backward()
+    parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+    share = 0.5 if recipe.precision == "bfloat16" else 1.0
+    return {
+        "parameters": parameters,
+        "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
+        "receptive_field": receptive_field(network),
+        "flops_per_pair": counter.get_total_flops() // 2,
+        "memory_bytes": 5 * 4 * parameters + int(share * kept * recipe.batch / 2),
+    }

@@ -1,0 +1,227 @@
+"""Training on images as a run: a folder that says what was asked for, grows while training, and can be taken up again.
+
+config.json    the recipe, the versions, and the classes with hashes of their pixels
+last.pt        everything that an exact continuation needs
+network.pt     the averaged weights, as `load_checkpoint` reads them
+best.pt        those of the check at which held-out patches were denoised best
+metrics.jsonl  a line for each check: step, loss, PSNR of held-out patches conditioned right, wrong and not at all
+denoised.png   some of those patches
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fgs.checkpoints import CheckpointError, read_data, save_checkpoint
+from fgs.data import Images, Patches, content_hash, draw_images, read_images
+from fgs.evaluate import class_features, denoise, denoise_held_out
+from fgs.files import atomic
+from fgs.images import Skipped
+from fgs.noise import seeded
+from fgs.plots import image_grid
+from fgs.recipes import Recipe
+from fgs.training import Record, Trainer
+from fgs.unet import GuidedUNet, LabelUNet, UNet
+
+SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
+DRAWS = 3  # what the seed is used for, beside those of `fgs.recipes`
+CHECKS = 20  # in a run
+PAUSE = 300.0  # seconds after which the state is saved, whether or not a check is due
+SHOWN = 8  # classes in the picture
+
+
+class ContradictionError(ValueError):
+    """A run cannot be continued as asked; the message begins with the setting that differs."""
+
+
+def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
+    """Read the images of a recipe, or draw synthetic ones.
+
+    Returns:
+        Their patches on the recipe's device, the hash of each class, and the files that were left out.
+
+    Raises:
+        ValueError: there is too little to train on; the message begins with "data".
+        OSError: the folder cannot be read.
+    """
+    skipped: list[Skipped] = []
+    size = recipe.patch_size
+    if recipe.data is None:
+        images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
+    else:
+        folder = Path(recipe.data)
+        images, skipped = read_images(folder, size, recipe.color, recipe.downscale, recipe.normalize)
+    hashes = {name: content_hash(of_class) for name, of_class in images.items()}
+    return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
+
+
+class Run:
+    """A training and its folder; make it with `start` or `resume`.
+
+    Attributes:
+        folder: where everything is kept.
+        recipe: what is trained how.
+        patches: what it is trained on; `hashes` of its classes, and the files that were `skipped`.
+        trainer: the weights, and how far they are.
+        metrics: the checks made so far.
+        loss: averaged over some 50 steps, None before the first.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.patches, self.hashes, self.skipped = read_patches(recipe)
+        network = recipe.build_network(len(self.patches.classes))
+        network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        seed = int(seeded(recipe.seed, DRAWS).initial_seed())
+        loss = recipe.build_loss(self.patches)
+        self.trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed)
+        self.metrics: list[dict[str, Any]] = []
+        self.loss: float | None = None
+
+    @classmethod
+    def start(cls, folder: Path, recipe: Recipe) -> "Run":
+        """Begin a run in a new folder, which from then on can be resumed.
+
+        Raises:
+            ValueError: there is too little to train on.
+            OSError: the folder cannot be written, or the data not read.
+        """
+        run = cls(folder, recipe)
+        versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {"python": platform.python_version()}
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {"recipe": asdict(recipe), "classes": run.hashes, "versions": versions}
+        _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        run.save()
+        return run
+
+    @classmethod
+    def resume(cls, folder: Path, asked: Mapping[str, Any]) -> "Run":
+        """Take up a run where its state was last saved.
+
+        Args:
+            folder: of the run.
+            asked: settings of the recipe, which must be those of the run.
+
+        Raises:
+            ContradictionError: other settings are asked for, or the images have changed.
+            CheckpointError: there is no run to resume, or its files are damaged.
+        """
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            recipe, hashes = Recipe(**config["recipe"]), dict(config["classes"])
+        except OSError as error:
+            raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{folder / 'config.json'}: not the settings of a run ({error})") from None
+        for name, value in asked.items():
+            stored = getattr(recipe, name)
+            if stored != value:
+                raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
+        state = read_data(folder / "last.pt")
+        run = cls(folder, recipe)
+        changed = [name for name in sorted({*hashes, *run.hashes}) if hashes.get(name) != run.hashes.get(name)]
+        if changed:
+            raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
+        run._load(state)
+        return run
+
+    def _load(self, state: dict[str, Any]) -> None:
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            self.metrics, self.loss = [dict(line) for line in state["metrics"]], state["loss"]
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"{self.folder / 'last.pt'}: not the state of this run ({reason})") from None
+
+    def train(self) -> Iterator[Record]:
+        """Train until the budget is spent, with checks on the way; stop at any record, `save`, and go on another day.
+
+        Yields:
+            Records with the averaged loss.
+
+        Raises:
+            NotFiniteError: a loss is not finite; the state that was last saved is kept.
+            OSError: a file cannot be written; those before are kept.
+        """
+        saved = self.trainer.seconds
+        for record in self.trainer.run():
+            self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
+            if record.progress >= min(1.0, (len(self.metrics) + 1) / CHECKS):
+                self._check(record.step, record.seconds)
+                saved = record.seconds
+            elif record.seconds - saved > PAUSE:
+                self.save()
+                saved = record.seconds
+            yield record._replace(loss=self.loss)
+
+    def save(self) -> None:
+        """Write the state that `resume` reads, and the averaged network.
+
+        Raises:
+            OSError: a file cannot be written; the one before is kept.
+        """
+        with atomic(self.folder / "last.pt") as temporary:
+            state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
+            torch.save(state, temporary)
+        self._save_network("network.pt")
+
+    def _save_network(self, name: str) -> None:
+        about = {
+            "kind": "images",
+            "guidance": self.recipe.guidance,
+            "classes": list(self.patches.classes),
+            "patch": self.patches.patch,
+            "step": self.trainer.step,
+        }
+        save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
+
+    @property
+    def network(self) -> UNet:
+        """The network with averaged weights, the one to use."""
+        averaged = self.trainer.ema
+        assert isinstance(averaged, UNet)
+        return averaged
+
+    def targets(self) -> Tensor | None:
+        """Return φ of each class, (classes, F): centroids, one-hot labels, or None for a network without any."""
+        if isinstance(self.network, GuidedUNet):
+            return class_features(self.network, self.patches)
+        if isinstance(self.network, LabelUNet):
+            return torch.eye(len(self.patches.classes), device=self.patches.device)
+        return None
+
+    def _check(self, step: int, seconds: float) -> None:
+        """Measure held-out patches, and save everything."""
+        targets = self.targets()
+        measured = denoise_held_out(self.network, targets, self.patches, SIGMAS)
+        best = max((line["psnr"] for line in self.metrics), default=-torch.inf)
+        psnr = sum(measured["none" if targets is None else "right"]) / len(SIGMAS)
+        line = {"step": step, "seconds": round(seconds, 1), "loss": self.loss, "psnr": psnr, "sigma": SIGMAS}
+        self.metrics.append(line | {f"psnr_{name}": curve for name, curve in measured.items()})
+        self.save()
+        if psnr > best:
+            self._save_network("best.pt")
+        _write(self.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.metrics))
+        self._draw(targets)
+
+    def _draw(self, targets: Tensor | None, sigma: float = 0.5) -> None:
+        """Draw one held-out patch of each class, denoised under every condition."""
+        x, y = self.patches.held_out(1)
+        x, y = x[:SHOWN], y[:SHOWN]
+        rows = {"clean": x, **denoise(self.network, targets, x, y, sigma)}
+        columns = [self.patches.classes[k] for k in y.tolist()]
+        pictures = {name: row.clamp(0, 1).permute(0, 2, 3, 1).cpu().double().numpy() for name, row in rows.items()}
+        title = f"Held-out patches, σ = {sigma:g}, after {self.trainer.step:,} steps"
+        image_grid(pictures, columns, title, self.folder / "denoised.png")
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text)

@@ -1,0 +1,199 @@
+"""A run goes on where it was left, to the bit, or says in one line why it cannot."""
+
+import json
+import pickle
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from fgs import runs
+from fgs.checkpoints import CheckpointError, load_checkpoint
+from fgs.images import write_image
+from fgs.noise import seeded
+from fgs.recipes import Recipe
+from fgs.runs import ContradictionError, Run
+from fgs.textures import draw_textures
+from fgs.training import NotFiniteError
+
+TINY = {"patch": 8, "batch": 3, "steps": 8}
+
+
+def finish(run):
+    for _ in run.train():
+        pass
+    return run
+
+
+def weights(run):
+    return torch.cat([weight.flatten() for weight in run.network.state_dict().values()])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_checks():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "CHECKS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return finish(Run.start(tmp_path_factory.mktemp("runs") / "whole", Recipe(**TINY)))
+
+
+def test_a_run_leaves_what_it_promised(whole):
+    names = {"config.json", "last.pt", "network.pt", "best.pt", "metrics.jsonl", "denoised.png"}
+    assert {path.name for path in whole.folder.iterdir()} == names
+    lines = [json.loads(line) for line in (whole.folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines == whole.metrics
+    assert lines[-1]["step"] == 8
+    assert len(lines[-1]["psnr_right"]) == len(lines[-1]["sigma"])
+    networks, about = load_checkpoint(whole.folder / "network.pt")
+    assert about["classes"] == list(whole.patches.classes)
+    x = torch.rand(2, 1, 8, 8, generator=seeded(0))
+    assert torch.equal(networks["features"](x), whole.network.eval()(x))
+
+
+def test_the_average_is_what_is_kept(whole):
+    raw = torch.cat([weight.flatten() for weight in whole.trainer.network.state_dict().values()])
+    assert not torch.equal(raw, weights(whole))
+
+
+@pytest.mark.parametrize("stop", [1, 3, 7])
+def test_a_run_that_was_left_ends_as_one_that_was_not(tmp_path, whole, stop):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    for record in run.train():
+        if record.step == stop:
+            break
+    run.save()
+    again = finish(Run.resume(tmp_path / "run", {}))
+    assert torch.equal(weights(again), weights(whole))
+    assert [{**line, "seconds": 0} for line in again.metrics] == [{**line, "seconds": 0} for line in whole.metrics]
+
+
+def test_a_run_killed_before_its_first_save_starts_over(tmp_path, whole):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    next(iter(run.train()))
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+@pytest.mark.parametrize("guidance", ["label", "none"])
+def test_the_baselines_train_too(tmp_path, guidance):
+    run = finish(Run.start(tmp_path / "run", Recipe(guidance=guidance, **TINY | {"steps": 2})))
+    assert ("psnr_right" in run.metrics[-1]) == (guidance == "label")
+    assert list(load_checkpoint(run.folder / "network.pt").networks) == [guidance]
+
+
+def test_training_lowers_the_loss(tmp_path):
+    run = Run.start(tmp_path / "run", Recipe(**TINY | {"steps": 60, "batch": 8}))
+    losses = [record.loss for record in run.train()]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_what_cannot_be_resumed(tmp_path, whole):
+    with pytest.raises(CheckpointError, match="holds no run"):
+        Run.resume(tmp_path, {})
+    with pytest.raises(ContradictionError, match="batch: the run was started with 3"):
+        Run.resume(whole.folder, {"batch": 5, "seed": 0})
+    assert Run.resume(whole.folder, {"batch": 3}).trainer.step == 8
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("code has run",)
+
+
+def damage_state(path):
+    state = torch.load(path / "last.pt", weights_only=True)
+    state["trainer"]["network"]["out.bias"] = torch.zeros(7)
+    torch.save(state, path / "last.pt")
+
+
+def damage_config(path):
+    config = json.loads((path / "config.json").read_text())
+    config["recipe"]["preset"] = "huge"
+    (path / "config.json").write_text(json.dumps(config))
+
+
+DAMAGES = {
+    "cut": lambda path: (path / "last.pt").write_bytes((path / "last.pt").read_bytes()[:1000]),
+    "code": lambda path: (path / "last.pt").write_bytes(pickle.dumps(Evil())),
+    "code in a zip": lambda path: torch.save({"trainer": Evil()}, path / "last.pt"),
+    "gone": lambda path: (path / "last.pt").unlink(),
+    "other tensors": damage_state,
+    "no state": lambda path: torch.save({"trainer": 3, "metrics": []}, path / "last.pt"),
+    "other settings": damage_config,
+    "no settings": lambda path: (path / "config.json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_refused(tmp_path, damage, capsys):
+    Run.start(tmp_path / "run", Recipe(**TINY))
+    DAMAGES[damage](tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"last\.pt|config\.json") as caught:
+        Run.resume(tmp_path / "run", {})
+    assert "\n" not in str(caught.value)
+    assert "code has run" not in capsys.readouterr().out
+
+
+def test_images_that_have_changed_are_named(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for texture in draw_textures(3):
+        write_image(folder / f"{texture.name}.png", texture(40, seeded(0)))
+    Run.start(tmp_path / "run", Recipe(data=str(folder), **TINY))
+    write_image(folder / "bricks.png", draw_textures(3)[2](40, seeded(1)))
+    with pytest.raises(ContradictionError, match=r"data: the images have changed .*: bricks$"):
+        Run.resume(tmp_path / "run", {})
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    steps = run.train()
+    next(steps)
+    run.save()
+    run.trainer.loss = lambda network, generator: sum(w.sum() for w in network.parameters()) * torch.nan
+    with pytest.raises(NotFiniteError, match="step 2"):
+        next(steps)
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_a_disk_that_is_full_keeps_the_last_state(tmp_path, whole, monkeypatch):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+
+    def full(contents, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            finish(run)
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "last.pt", "network.pt"}
+    assert torch.equal(weights(finish(Run.resume(run.folder, {}))), weights(whole))
+
+
+BAD = {
+    "guidance": "labels",
+    "preset": "large",
+    "sigma_distribution": "normal",
+    "loss_weight": "snr",
+    "precision": "float16",
+    "device": "tpu",
+    "downscale": 0,
+    "batch": 0,
+    "patch": 4,
+    "steps": 0,
+    "minutes": 0.0,
+    "learning_rate": float("nan"),
+    "p_drop": 1.5,
+    "held_out": -0.1,
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_setting_out_of_range_is_named(name):
+    assert getattr(Recipe(), name) == asdict(Recipe())[name]
+    with pytest.raises(ValueError, match=f"^{name}: must be"):
+        Recipe(**{name: BAD[name]})
