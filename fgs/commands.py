@@ -14,7 +14,7 @@ from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, step_bar, training_bars
 from fgs.data import write_textures
 from fgs.files import output_folder
-from fgs.recipes import Recipe, best_device, best_precision, cost
+from fgs.recipes import Recipe, cost, resolve
 from fgs.runs import Run, read_patches
 from fgs.training import NotFiniteError
 
@@ -41,7 +41,7 @@ def train_on_images(
     """Start a run, or take one up, and train until it is done or interrupted.
 
     Args:
-        settings: of `Recipe`, where device and precision may be "auto".
+        settings: as `resolve` takes them.
         given: names of the settings that were asked for, which a run that is resumed must agree with.
         out: folder of a new run.
         resume: folder of a run to take up.
@@ -52,11 +52,7 @@ def train_on_images(
         if resume:
             run = Run.resume(resume, {name: settings[name] for name in given if name in settings})
         else:
-            if settings["device"] == "auto":
-                settings["device"] = best_device()
-            if settings["precision"] == "auto":
-                settings["precision"] = best_precision(settings["device"])
-            recipe = Recipe(**settings)
+            recipe = resolve(settings)
             if dry_run:
                 _describe(recipe, as_json)
                 return

@@ -51,7 +51,7 @@ class Recipe:
 
     data: str | None = None
     color: bool = False
-    patch: int | None = None
+    patch: int = 32
     overlapping: bool = True
     downscale: int = 1
     normalize: bool = False
@@ -84,7 +84,7 @@ class Recipe:
         for name in ("downscale", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        if self.patch is not None and self.patch < 8:
+        if self.patch < 8:
             raise ValueError(f"patch: must be at least 8, got {self.patch}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
@@ -94,11 +94,6 @@ class Recipe:
         for name in ("p_drop", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
-
-    @property
-    def patch_size(self) -> int:
-        """Pixels a side of a patch."""
-        return self.patch or PATCH[self.preset]
 
     def build_network(self, classes: int) -> UNet:
         """Build the network with weights from the seed."""
@@ -138,6 +133,22 @@ class Recipe:
         return Budget(self.steps, None if self.steps else 60 * self.minutes)
 
 
+def resolve(settings: dict[str, Any]) -> Recipe:
+    """Make a recipe of settings whose patch may be None, and device and precision "auto".
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+    chosen = dict(settings)
+    if chosen["patch"] is None:
+        chosen["patch"] = PATCH.get(chosen["preset"], 32)
+    if chosen["device"] == "auto":
+        chosen["device"] = best_device()
+    if chosen["precision"] == "auto":
+        chosen["precision"] = best_precision(chosen["device"])
+    return Recipe(**chosen)
+
+
 def best_device() -> str:
     """Return the fastest kind of device that is here."""
     if torch.cuda.is_available():
@@ -146,11 +157,12 @@ def best_device() -> str:
 
 
 def best_precision(device: str) -> str:
-    """Return bfloat16 where the hardware multiplies such matrices faster."""
+    """Return bfloat16 where the hardware multiplies such numbers faster."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     cpuinfo = Path("/proc/cpuinfo")
-    return "bfloat16" if device == "cpu" and cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text() else "float32"
+    flags = cpuinfo.read_text() if device == "cpu" and cpuinfo.exists() else ""
+    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
 
 
 def cost(recipe: Recipe, classes: int) -> dict[str, int]:
@@ -162,7 +174,7 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
         parameters; feature_dim, the length of φ; receptive_field, pixels a side; flops_per_pair; memory_bytes, an
         estimate: weights, gradients, averages and moments, and what the passes of a batch keep for the way back.
     """
-    size, colors = recipe.patch_size, 3 if recipe.color else 1
+    size, colors = recipe.patch, 3 if recipe.color else 1
     with torch.device("meta"):
         network = recipe.build_network(classes)
         x = torch.empty(2, colors, size, size)

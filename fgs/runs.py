@@ -52,7 +52,7 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         OSError: the folder cannot be read.
     """
     skipped: list[Skipped] = []
-    size = recipe.patch_size
+    size = recipe.patch
     if recipe.data is None:
         images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
     else:

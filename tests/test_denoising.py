@@ -4,7 +4,15 @@ import pytest
 import torch
 from conftest import random_mixture
 
-from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
+from fgs.denoising import (
+    denoising_loss,
+    inverse_sd,
+    inverse_variance,
+    log_uniform,
+    squared,
+    uniform,
+    unweighted,
+)
 from fgs.noise import seeded
 from toy import ExactScore
 
@@ -114,3 +122,21 @@ def test_weights():
     sigma = torch.tensor([0.0, 0.1, 1.0])
     assert unweighted(sigma).tolist() == [1, 1, 1]
     assert inverse_variance(0.1)(sigma).tolist() == pytest.approx([100, 50, 1 / 1.01])
+
+
+def test_noise_levels_have_the_quantiles_that_they_say():
+    probability = torch.tensor([0.1, 0.5, 0.9])
+    for noise_levels, expected in (
+        (uniform(), probability),
+        (squared(), probability.square()),
+        (log_uniform(0.01, 1.0), 0.01 * 100**probability),
+    ):
+        drawn = noise_levels(200_000, seeded(0)).quantile(probability)
+        torch.testing.assert_close(drawn, expected, rtol=0.03, atol=0.002)
+
+
+def test_weights_are_what_they_say():
+    sigma = torch.tensor([0.0, 0.1, 1.0])
+    torch.testing.assert_close(inverse_variance(0.1)(sigma), torch.tensor([100, 50, 1 / 1.01]))
+    torch.testing.assert_close(inverse_sd(0.1)(sigma).square(), inverse_variance(0.1)(sigma))
+    assert unweighted(sigma).tolist() == [1, 1, 1]

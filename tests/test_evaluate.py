@@ -1,0 +1,61 @@
+"""Held-out denoising against what is known: exact scores of flat classes."""
+
+import math
+
+import pytest
+import torch
+
+from fgs.data import Patches
+from fgs.evaluate import class_features, denoise, denoise_held_out, nearest_centroid_accuracy, noise_residual
+
+GRAYS = (51, 128, 204)
+
+
+@pytest.fixture
+def patches():
+    """Each class is one gray throughout."""
+    images = {f"gray{gray}": [torch.full((1, 32, 48), gray, dtype=torch.uint8)] for gray in GRAYS}
+    return Patches(images, 8)
+
+
+class Flat:
+    """φ is the mean gray; x̂ is the gray asked for, or the mean of the noisy patch."""
+
+    def features(self, x, sigma=None):
+        return x.mean((2, 3))
+
+    def __call__(self, x, phi=None, sigma=None):
+        gray = x.mean((2, 3)) if phi is None else phi
+        return gray[..., None, None] - x
+
+
+def test_right_wrong_and_no_condition(patches):
+    x, y = patches.held_out(2)
+    estimates = denoise(Flat(), class_features(Flat(), patches), x, y, 0.1)
+    torch.testing.assert_close(estimates["right"], x)
+    grays = torch.tensor(GRAYS) / 255
+    torch.testing.assert_close(estimates["wrong"][:, 0, 0, 0], grays[(y + 1) % 3])
+    noise = estimates["noisy"] - x
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.15)
+    torch.testing.assert_close(estimates["none"], (x + noise).mean((2, 3), keepdim=True).expand_as(x))
+
+
+def test_psnr_of_errors_that_are_known(patches):
+    curves = denoise_held_out(lambda x, phi, sigma: 0 * x + 0.1, None, patches, [1e-6, 0.2], n=4)
+    assert curves.keys() == {"noisy", "none"}
+    assert curves["none"][0] == pytest.approx(20, abs=1e-3)  # the error is .1 everywhere
+    assert curves["noisy"][1] == pytest.approx(-20 * math.log10(0.2), abs=0.5)
+
+
+def test_nearest_centroids(patches):
+    centroids = class_features(Flat(), patches)
+    torch.testing.assert_close(centroids[:, 0], torch.tensor(GRAYS) / 255)
+    assert nearest_centroid_accuracy(Flat(), centroids, patches) == 1
+    assert nearest_centroid_accuracy(Flat(), centroids.roll(1, 0), patches) == 0
+
+
+def test_the_residual_of_noise():
+    residual = noise_residual(lambda x, phi, sigma: 0.5 - x, (8, 1, 32, 32), [0.1, 1.0])
+    torch.testing.assert_close(residual, torch.ones(2), rtol=0.03, atol=0)
+    scale_blind = noise_residual(lambda x, phi, sigma: (0.5 - x) / x.std(), (8, 1, 32, 32), [0.1, 1.0])
+    assert float(scale_blind[0] / scale_blind[1]) == pytest.approx(10, rel=0.01)
