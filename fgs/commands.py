@@ -48,6 +48,8 @@ def train_on_images(
         dry_run: print what would be trained instead.
         as_json: print JSON only.
     """
+    if resume and {"out", "dry_run"} & set(given):
+        fail("--resume: goes on in its own folder; leave out --out and --dry-run", 2)
     try:
         if resume:
             run = Run.resume(resume, {name: settings[name] for name in given if name in settings})

@@ -84,6 +84,9 @@ class Recipe:
         for name in ("downscale", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        for name in ("downscale", "normalize"):
+            if self.data is None and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(f"{name}: is for images of --data; leave it out")
         if self.patch < 8:
             raise ValueError(f"patch: must be at least 8, got {self.patch}")
         if self.steps is not None and self.steps < 1:

@@ -71,6 +71,8 @@ BAD = {
     "no folder": (["--data", "nowhere"], "nowhere"),
     "out exists": (["--out", "."], "--out: . exists"),
     "nothing to resume": (["--resume", "nowhere"], "--resume: nowhere holds no run"),
+    "resume elsewhere": (["--resume", "one", "--out", "two"], "--resume: goes on in its own folder"),
+    "nothing to normalize": (["--normalize"], "--normalize: is for images of --data"),
     "learning rate": (["--learning-rate", "-1"], "--learning-rate: must be positive"),
     "one class": (["--data", "one"], "--data: one has 1 classes that can be used"),
 }
