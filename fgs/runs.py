@@ -57,6 +57,8 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
     else:
         folder = Path(recipe.data)
+        if not folder.is_dir():
+            raise ValueError(f"data: {folder} is no folder; name one that holds images")
         images, skipped = read_images(folder, size, recipe.color, recipe.downscale, recipe.normalize)
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped

@@ -68,7 +68,7 @@ def test_dry_run_describes_the_paper_s_network(fgs, tmp_path, monkeypatch):
 
 BAD = {
     "guidance": (["--guidance", "labels"], "--guidance: must be one of features, label, none, got labels"),
-    "no folder": (["--data", "nowhere"], "nowhere"),
+    "no folder": (["--data", "nowhere"], "--data: nowhere is no folder"),
     "out exists": (["--out", "."], "--out: . exists"),
     "nothing to resume": (["--resume", "nowhere"], "--resume: nowhere holds no run"),
     "resume elsewhere": (["--resume", "one", "--out", "two"], "--resume: goes on in its own folder"),
