@@ -98,9 +98,9 @@ class Run:
         run = cls(folder, recipe)
         versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {"python": platform.python_version()}
         folder.mkdir(parents=True, exist_ok=True)
-        config = {"recipe": asdict(recipe), "classes": run.hashes, "versions": versions}
-        _write(folder / "config.json", json.dumps(config, indent=2) + "\n")
         run.save()
+        config = {"recipe": asdict(recipe), "classes": run.hashes, "versions": versions}
+        _write(folder / "config.json", json.dumps(config, indent=2) + "\n")  # last: where it is, a run can be resumed
         return run
 
     @classmethod
