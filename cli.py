@@ -270,5 +270,97 @@ def train_images(
     train_on_images(settings, given, out, resume, dry_run, json_)
 
 
+_what, _how = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How"))
+_H = Annotated[float, _how(help="Step size in (0, 1].")]
+_Beta = Annotated[float, _how(help="Noise control in (0, 1].")]
+_Schedule = Annotated[str, _how(metavar="fixed|growing", help="Steps of one size, or growing to 1.")]
+_Steps = Annotated[int | None, _how(help="Network calls for an image; chooses --h.")]
+_SigmaEnd = Annotated[float, _how(help="σ_∞, the noise level to stop at.")]
+_Seed = Annotated[int, _how(help="Seed of everything drawn.")]
+
+
+@app.command()
+def sample(
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of a run, or a checkpoint; the model that ships if left out.")
+    ] = None,
+    class_: Annotated[
+        list[str] | None, _what("--class", help="A class; may be given again. All classes if left out.")
+    ] = None,
+    like: Annotated[list[Path] | None, _what(help="An image to sample the like of; may be given again.")] = None,
+    between: Annotated[
+        tuple[str, str] | None, _what(metavar="A B", help="Two classes to go from one to the other (Fig. 8).")
+    ] = None,
+    alphas: Annotated[int, _what(help="Places on the way of --between, both ends included.")] = 5,
+    unguided: Annotated[bool, _what("--unguided", help="Sample the mixture (Algorithm 3).")] = False,
+    n: Annotated[int, _what(help="Images of each.")] = 4,
+    size: Annotated[int | None, _what(help="Pixels a side; as trained on if left out.")] = None,
+    start: Annotated[Path | None, _what(help="Start at this image with noise --sigma added (Fig. 12).")] = None,
+    sigma: Annotated[float | None, _what(help="Noise level to start --start at.")] = None,
+    downscale: Annotated[int, _what(help="Average blocks of so many pixels a side of --like and --start.")] = 1,
+    release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
+    mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
+    h: _H = 0.1,
+    beta: _Beta = 0.2,
+    schedule: _Schedule = "fixed",
+    steps: _Steps = None,
+    sigma_end: _SigmaEnd = 0.01,
+    seed: _Seed = 0,
+    out: Annotated[Path, _output(help="New folder for grid.png, the images and samples.npz.")] = Path("samples"),
+    gif: Annotated[bool, _output("--gif", help="Also write trajectory.gif.")] = False,
+    json_: Annotated[bool, _output("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Sample images of a class, like an image, or between two classes (Algorithm 1)."""
+    from fgs.sample_command import sample
+
+    settings = {
+        "classes": tuple(class_ or ()),
+        "like": tuple(like or ()),
+        "between": between,
+        "alphas": alphas,
+        "unguided": unguided,
+        "n": n,
+        "size": size,
+        "start": start,
+        "sigma": sigma,
+        "downscale": downscale,
+        "release_at": release_at,
+        "mixture": mixture,
+        "h": h,
+        "beta": beta,
+        "schedule": schedule,
+        "sigma_end": sigma_end,
+        "steps": steps,
+        "seed": seed,
+    }
+    sample(run, settings, out, json_, gif)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    data: Annotated[Path | None, typer.Option(help="Its images, if they have moved since.")] = None,
+    unconditional: Annotated[Path | None, typer.Option(help="Run of --guidance none to compare with.")] = None,
+    label: Annotated[Path | None, typer.Option(help="Run of --guidance label to compare with.")] = None,
+    n: Annotated[int, _how(help="Samples of each class.")] = 64,
+    h: _H = 0.1,
+    beta: _Beta = 0.2,
+    schedule: _Schedule = "fixed",
+    steps: _Steps = None,
+    sigma_end: _SigmaEnd = 0.01,
+    seed: _Seed = 0,
+    out: Annotated[Path, _output(help="New folder for report.html, report.json and figures.")] = Path("evaluation"),
+    json_: Annotated[bool, _output("--json", help="Print report.json only.")] = False,
+) -> None:
+    """Measure a trained run: denoising, features, and samples against real patches."""
+    from fgs.evaluate_command import evaluate
+
+    against = {"unconditional": unconditional, "label": label}
+    settings = {"n": n, "h": h, "beta": beta, "schedule": schedule, "steps": steps, "sigma_end": sigma_end} | {
+        "seed": seed
+    }
+    evaluate(run, data, {name: path for name, path in against.items() if path}, dict(settings), out, json_)
+
+
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ the accuracy of the nearest centroid, and the residual of pure noise ÷ σ.
 import sys
 from pathlib import Path
 
-from fgs.evaluate import denoise_held_out, nearest_centroid_accuracy, noise_residual
+from fgs.denoised import denoise_held_out, nearest_centroid_accuracy, noise_residual
 from fgs.runs import Run
 from fgs.unet import GuidedUNet
 

@@ -13,9 +13,10 @@ from typing import Any
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, step_bar, training_bars
 from fgs.data import write_textures
+from fgs.distributed import average, is_first, process_group, restarted
 from fgs.files import output_folder
 from fgs.recipes import Recipe, cost, resolve
-from fgs.runs import Run, read_patches
+from fgs.runs import CONFIG, Run, read_patches
 from fgs.training import NotFiniteError
 
 
@@ -40,6 +41,8 @@ def train_on_images(
 ) -> None:
     """Start a run, or take one up, and train until it is done or interrupted.
 
+    Under `torchrun` all its processes train one run. If they are started again after a failure, they take it up.
+
     Args:
         settings: as `resolve` takes them.
         given: names of the settings that were asked for, which a run that is resumed must agree with.
@@ -50,37 +53,41 @@ def train_on_images(
     """
     if resume and {"out", "dry_run"} & set(given):
         fail("--resume: goes on in its own folder; leave out --out and --dry-run", 2)
-    try:
-        if resume:
-            run = Run.resume(resume, {name: settings[name] for name in given if name in settings})
-        else:
-            recipe = resolve(settings)
+    if restarted() and (out / CONFIG).exists():
+        resume = resume or out
+    with process_group():
+        try:
             if dry_run:
-                _describe(recipe, as_json)
+                _describe(resolve(settings), as_json)
                 return
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                fail(f"--out: {out} exists; name a new folder, or go on with --resume {out}", 2)
-            run = Run.start(out, recipe)
-    except CheckpointError as error:
-        fail(f"--resume: {error}", 2)
-    except ValueError as error:
-        fail(as_option(error), 2)
-    except OSError as error:
-        fail(f"{error.filename or out}: {error.strerror}", 2)
-    for skipped in run.skipped:
-        print(f"fgs: warning: left out {skipped}", file=sys.stderr)
-    _train(run)
-    if as_json:
-        print(json.dumps({"folder": str(run.folder), "step": run.trainer.step, "checks": run.metrics}, indent=2))
-    else:
-        _report(run)
+            asked = {name: settings[name] for name in given if name in settings}
+            run = Run.resume(resume, asked) if resume else _start(resolve(settings), out)
+        except CheckpointError as error:
+            fail(f"--resume: {error}", 2)
+        except ValueError as error:
+            fail(as_option(error), 2)
+        except OSError as error:
+            fail(f"{error.filename or out}: {error.strerror}", 2)
+        if is_first():
+            for skipped in run.skipped:
+                print(f"fgs: warning: left out {skipped}", file=sys.stderr)
+        _train(run)
+        if is_first():
+            _report(run, as_json)
+
+
+def _start(recipe: Recipe, out: Path) -> Run:
+    if is_first() and not restarted() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fail(f"--out: {out} exists; name a new folder, or go on with --resume {out}", 2)
+    return Run.start(out, recipe)
 
 
 def _train(run: Run) -> None:
     try:
         with _interruptions() as interrupted, training_bars() as watch:
             for record in run.train():
-                watch(run.recipe.guidance, record)
+                if is_first():
+                    watch(run.recipe.guidance, record, _detail(run))
                 if interrupted():
                     run.save()
                     break
@@ -89,14 +96,21 @@ def _train(run: Run) -> None:
     except OSError as error:
         fail(f"writing into {run.folder} failed: {error.strerror}; the state saved before is kept", 1)
     if interrupted() and run.trainer.budget.progress(run.trainer.step, run.trainer.seconds) < 1:
-        print(f"fgs: interrupted at step {run.trainer.step}; go on with: ", end="", file=sys.stderr)
-        print(f"fgs train-images --resume {shlex.quote(str(run.folder))}", file=sys.stderr)
+        if is_first():
+            print(f"fgs: interrupted at step {run.trainer.step}; go on with: ", end="", file=sys.stderr)
+            print(f"fgs train-images --resume {shlex.quote(str(run.folder))}", file=sys.stderr)
         raise SystemExit(1)
+
+
+def _detail(run: Run) -> str:
+    """Say how fast it goes and how well it denoises."""
+    rate = run.recipe.batch * run.trainer.step / run.trainer.seconds
+    return f", {rate:.0f} pairs/s" + (f", held out {run.metrics[-1]['psnr']:.2f} dB" if run.metrics else "")
 
 
 @contextmanager
 def _interruptions() -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C and SIGTERM, so that the step under way can be finished; the second one kills."""
+    """Note Ctrl-C and SIGTERM in any process, so that the step under way can be finished; the second one kills."""
     seen: list[int] = []
 
     def note(number: int, frame: object) -> None:
@@ -105,7 +119,7 @@ def _interruptions() -> Iterator[Callable[[], bool]]:
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(seen)
+        yield lambda: average([len(seen)])[0] > 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -128,8 +142,11 @@ def _describe(recipe: Recipe, as_json: bool) -> None:
         print(f"{name.replace('_', '-'):22} {value}")
 
 
-def _report(run: Run) -> None:
+def _report(run: Run, as_json: bool) -> None:
     """Print the last check: PSNR of held-out patches at every noise level."""
+    if as_json:
+        print(json.dumps({"folder": str(run.folder), "step": run.trainer.step, "checks": run.metrics}, indent=2))
+        return
     steps, classes = f"{run.trainer.step:,} steps in {run.trainer.seconds:.0f} s", len(run.patches.classes)
     print(f"{run.folder}: {steps}, {classes} classes")
     if not run.metrics:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +17,13 @@ from rich.progress import (
 )
 
 from fgs.training import Record
+
+
+class Watch(Protocol):
+    """Is told of every step of a training: of which network, and what else to say of it."""
+
+    def __call__(self, name: str, record: Record, detail: str = "") -> None:
+        """Show the step."""
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -51,13 +58,13 @@ def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], N
 
 
 @contextmanager
-def training_bars() -> Iterator[Callable[[str, Record], None]]:
+def training_bars() -> Iterator[Watch]:
     """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda name, record: None
+        yield lambda name, record, detail="": None
         return
-    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}")
+    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
     columns = (
         TextColumn("training: {task.description}"),
         BarColumn(),
@@ -68,10 +75,11 @@ def training_bars() -> Iterator[Callable[[str, Record], None]]:
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def watch(name: str, record: Record) -> None:
+        def watch(name: str, record: Record, detail: str = "") -> None:
+            fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail}
             if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0, step=0, loss=record.loss)
+                tasks[name] = progress.add_task(name, total=1.0, **fields)
             if record.step % 20 == 0:
-                progress.update(tasks[name], completed=record.progress, step=record.step, loss=record.loss)
+                progress.update(tasks[name], completed=record.progress, **fields)
 
         yield watch

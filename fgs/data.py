@@ -235,7 +235,9 @@ class Patches:
         self.pixels = torch.cat([image.flatten(1) for image in flat], 1).to(self.device)
         self._train = Windows(train, widths, offsets, patch, 1 if overlapping else patch)
         self._held_out = Windows(held_out, widths, offsets, patch, patch)
+        self._held_out_crops = Windows(held_out, widths, offsets, patch, 1)
         self.counts, self.held_out_counts = self._train.counts, self._held_out.counts
+        self._images, self._train_regions = flat, train
 
     def pairs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pairs of different patches of one class, every class as often as any other (Algorithm 2, lines 1 to 2).
@@ -250,10 +252,20 @@ class Patches:
         second = (first + 1 + (share[1] * (counts - 1)).long()) % counts
         return self._gather(self._train, y, first), self._gather(self._train, y, second), y.to(self.device)
 
+    def training_regions(self, y: int) -> list[Tensor]:
+        """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""
+        return [
+            self._images[image][:, top : top + height, left : left + width].float() / 255
+            for image, top, left, height, width in self._train_regions[y]
+        ]
+
     def training(self, y: int, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n training patches of class y, (n, C, patch, patch)."""
-        number = (torch.rand(n, dtype=torch.float64, generator=generator) * self.counts[y]).long()
-        return self._gather(self._train, torch.full((n,), y), number)
+        return self._draw(self._train, y, n, generator)
+
+    def held_out_crops(self, y: int, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n patches of class y anywhere in what was held out, (n, C, patch, patch); they may overlap."""
+        return self._draw(self._held_out_crops, y, n, generator)
 
     def held_out(self, n: int) -> tuple[Tensor, Tensor]:
         """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,)."""
@@ -261,6 +273,10 @@ class Patches:
         y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
         number = torch.cat([torch.arange(k) for k in counts]) * self.held_out_counts[y] // torch.tensor(counts)[y]
         return self._gather(self._held_out, y, number), y.to(self.device)
+
+    def _draw(self, windows: Windows, y: int, n: int, generator: Generator | None) -> Tensor:
+        number = (torch.rand(n, dtype=torch.float64, generator=generator) * windows.counts[y]).long()
+        return self._gather(windows, torch.full((n,), y), number)
 
     def _gather(self, windows: Windows, y: Tensor, number: Tensor) -> Tensor:
         begin, stride = (part.to(self.device) for part in windows.corners(y, number))

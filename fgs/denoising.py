@@ -44,6 +44,7 @@ def squared(high: float = 1.0) -> NoiseLevels:
 
 
 DEFAULT_NOISE_LEVELS = log_uniform()
+WHOLE = slice(None)
 
 
 def unweighted(sigma: Tensor) -> Tensor:
@@ -69,6 +70,7 @@ def denoising_loss(
     weight: Weight = unweighted,
     p_drop: float = 0.0,
     antithetic: bool = False,
+    share: slice = WHOLE,
     generator: Generator | None = None,
 ) -> Tensor:
     """Return the mean of ‖s(x_σ, φ) + σz‖²/d over the batch, with x_σ = x + σz (Eq. 3).
@@ -79,17 +81,20 @@ def denoising_loss(
     Args:
         score: the network.
         x: (N, *shape) clean samples.
-        phi: (N, F) what each is conditioned on, or None.
+        phi: (N, F) what each of those in the share is conditioned on, or None.
         noise_levels: how σ is drawn.
         weight: how the squared errors count.
         p_drop: share of the batch, to whole samples, that goes without its φ, so that s(x, 0) is learned too.
         antithetic: give every x the noise −z as well as z. The expected loss is the same, but the gradient's noise, of
             order σ, cancels in each pair; what is left to learn at σ is of order σ², so small σ is learned sooner.
+        share: rows to compute. The noise of all is drawn, so that processes with a share each do together what one
+            would do alone.
         generator: CPU generator; None is torch's own.
     """
     sigma = noise_levels(len(x), generator).to(x)
     z = standard_normal(x, generator)
-    kept = 0 if phi is None else round((1 - p_drop) * len(x))
+    kept = 0 if phi is None else len(range(round((1 - p_drop) * len(x)))[share])
+    x, sigma, z = x[share], sigma[share], z[share]
     if antithetic:
         x, sigma, kept = x.repeat_interleave(2, 0), sigma.repeat_interleave(2), 2 * kept
         z = torch.stack([z, -z], 1).flatten(0, 1)

@@ -45,6 +45,8 @@ def read_image(path: Path, color: bool = False, downscale: int = 1, normalize: b
     """
     if path.is_dir():
         raise UnusableError("a folder with the name of an image")
+    if path.exists() and not path.is_file():
+        raise UnusableError("no regular file")  # opening a pipe would wait for somebody to write into it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's, on files that are refused or read in any case

@@ -255,30 +255,3 @@ def _figure(width: float, height: float) -> Figure:
 def _save(figure: Figure, path: Path) -> None:
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=150)
-
-
-def image_grid(rows: Mapping[str, Array], columns: Sequence[str], title: str, path: Path) -> None:
-    """Draw rows of images under the names of their columns.
-
-    Args:
-        rows: (columns, H, W, C) in [0, 1] by the name of the row, C = 1 or 3.
-        columns: names, one for each image of a row.
-        title: above all.
-        path: file to write, atomically.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    figure = Figure(figsize=(1 + 1.5 * len(columns), 0.9 + 1.5 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for axes_of_row, (name, images) in zip(grid, rows.items(), strict=True):
-        axes_of_row[0].set_ylabel(name)
-        for axes, image in zip(axes_of_row, images, strict=True):
-            axes.imshow(image if image.shape[2] == 3 else image[:, :, 0], cmap="gray", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-    for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(column.replace("_", " "), fontsize=8, wrap=True)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120)

@@ -21,6 +21,7 @@ from fgs.denoising import (
     uniform,
     unweighted,
 )
+from fgs.distributed import processes, share
 from fgs.noise import seeded
 from fgs.training import Budget, Loss
 from fgs.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
@@ -108,7 +109,13 @@ class Recipe:
             return LabelUNet(classes, **sizes) if self.guidance == "label" else UNet(**sizes)
 
     def build_loss(self, patches: Patches) -> Loss:
-        """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided."""
+        """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided.
+
+        Raises:
+            ValueError: the batch cannot be divided among the processes.
+        """
+        if self.batch % processes():
+            raise ValueError(f"batch: must be a multiple of the {processes()} processes, got {self.batch}")
 
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
@@ -117,6 +124,7 @@ class Recipe:
 
         def loss(network: nn.Module, generator: Generator) -> Tensor:
             x, x_prime, y = patches.pairs(self.batch, generator)
+            x_prime, y = x_prime[share()], y[share()]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
                 return denoising_loss(
@@ -126,6 +134,7 @@ class Recipe:
                     NOISE_LEVELS[self.sigma_distribution],
                     WEIGHTS[self.loss_weight],
                     self.p_drop,
+                    share=share(),
                     generator=generator,
                 )
 

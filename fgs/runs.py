@@ -11,7 +11,7 @@ denoised.png   some of those patches
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,17 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError, read_data, save_checkpoint
 from fgs.data import Images, Patches, content_hash, draw_images, read_images
-from fgs.evaluate import class_features, denoise, denoise_held_out
+from fgs.denoised import class_features, denoise, denoise_held_out, mixture_mean
+from fgs.distributed import is_first
 from fgs.files import atomic
+from fgs.image_plots import image_grid
 from fgs.images import Skipped
 from fgs.noise import seeded
-from fgs.plots import image_grid
 from fgs.recipes import Recipe
 from fgs.training import Record, Trainer
 from fgs.unet import GuidedUNet, LabelUNet, UNet
 
+CONFIG = "config.json"
 SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
 DRAWS = 3  # what the seed is used for, beside those of `fgs.recipes`
 CHECKS = 20  # in a run
@@ -64,6 +66,46 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 
 
+def read_config(folder: Path) -> tuple[Recipe, dict[str, str]]:
+    """Read the recipe of a run and the hashes of its classes.
+
+    Raises:
+        CheckpointError: there is no run, or its settings are damaged.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        return Recipe(**config["recipe"]), dict(config["classes"])
+    except OSError as error:
+        raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: not the settings of a run ({error})") from None
+
+
+def patches_of(folder: Path, data: Path | None = None) -> Patches:
+    """Read what a run was trained on, on the CPU.
+
+    Args:
+        folder: of the run.
+        data: where the images are now, if they have moved.
+
+    Raises:
+        ContradictionError: the images have changed.
+        CheckpointError: there is no run, or its settings are damaged.
+        ValueError: there are no images; the message begins with "data".
+        OSError: the images cannot be read.
+    """
+    recipe, hashes = read_config(folder)
+    patches, now, _ = read_patches(replace(recipe, data=str(data) if data else recipe.data, device="cpu"))
+    _agree(hashes, now)
+    return patches
+
+
+def _agree(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
+
+
 class Run:
     """A training and its folder; make it with `start` or `resume`.
 
@@ -96,11 +138,13 @@ class Run:
             OSError: the folder cannot be written, or the data not read.
         """
         run = cls(folder, recipe)
+        if not is_first():
+            return run
         versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {"python": platform.python_version()}
         folder.mkdir(parents=True, exist_ok=True)
         run.save()
         config = {"recipe": asdict(recipe), "classes": run.hashes, "versions": versions}
-        _write(folder / "config.json", json.dumps(config, indent=2) + "\n")  # last: where it is, a run can be resumed
+        _write(folder / CONFIG, json.dumps(config, indent=2) + "\n")  # last: where it is, a run can be resumed
         return run
 
     @classmethod
@@ -116,7 +160,7 @@ class Run:
             CheckpointError: there is no run to resume, or its files are damaged.
         """
         try:
-            config = json.loads((folder / "config.json").read_text())
+            config = json.loads((folder / CONFIG).read_text())
             recipe, hashes = Recipe(**config["recipe"]), dict(config["classes"])
         except OSError as error:
             raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
@@ -128,9 +172,7 @@ class Run:
                 raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
         state = read_data(folder / "last.pt")
         run = cls(folder, recipe)
-        changed = [name for name in sorted({*hashes, *run.hashes}) if hashes.get(name) != run.hashes.get(name)]
-        if changed:
-            raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
+        _agree(hashes, run.hashes)
         run._load(state)
         return run
 
@@ -164,23 +206,28 @@ class Run:
             yield record._replace(loss=self.loss)
 
     def save(self) -> None:
-        """Write the state that `resume` reads, and the averaged network.
+        """Write the state that `resume` reads, and the averaged network; of several processes the first one does.
 
         Raises:
             OSError: a file cannot be written; the one before is kept.
         """
+        if not is_first():
+            return
         with atomic(self.folder / "last.pt") as temporary:
             state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
             torch.save(state, temporary)
         self._save_network("network.pt")
 
     def _save_network(self, name: str) -> None:
+        targets = self.targets()
         about = {
             "kind": "images",
             "guidance": self.recipe.guidance,
             "classes": list(self.patches.classes),
             "patch": self.patches.patch,
             "step": self.trainer.step,
+            "targets": None if targets is None else targets.cpu(),
+            "mean": mixture_mean(self.patches).cpu(),
         }
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
@@ -200,7 +247,9 @@ class Run:
         return None
 
     def _check(self, step: int, seconds: float) -> None:
-        """Measure held-out patches, and save everything."""
+        """Measure held-out patches, and save everything; of several processes the first one does."""
+        if not is_first():
+            return
         targets = self.targets()
         measured = denoise_held_out(self.network, targets, self.patches, SIGMAS)
         best = max((line["psnr"] for line in self.metrics), default=-torch.inf)
@@ -219,9 +268,8 @@ class Run:
         x, y = x[:SHOWN], y[:SHOWN]
         rows = {"clean": x, **denoise(self.network, targets, x, y, sigma)}
         columns = [self.patches.classes[k] for k in y.tolist()]
-        pictures = {name: row.clamp(0, 1).permute(0, 2, 3, 1).cpu().double().numpy() for name, row in rows.items()}
         title = f"Held-out patches, σ = {sigma:g}, after {self.trainer.step:,} steps"
-        image_grid(pictures, columns, title, self.folder / "denoised.png")
+        image_grid(rows, columns, title, self.folder / "denoised.png")
 
 
 def _write(path: Path, text: str) -> None:

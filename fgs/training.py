@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from fgs.distributed import average, averaging_gradients
 from fgs.noise import seeded
 
 Loss = Callable[[nn.Module, Generator], Tensor]
@@ -80,6 +81,17 @@ def _moving_average(decay: float) -> Average:
     return average
 
 
+class _Objective(nn.Module):
+    """The loss as the forward pass of one module, which is what can be spread over processes."""
+
+    def __init__(self, network: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, generator: Generator) -> Tensor:
+        return self.loss(self.network, generator)
+
+
 class Trainer:
     """Adam with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
 
@@ -95,6 +107,7 @@ class Trainer:
 
     Attributes:
         ema: the averaged network: the one to sample with.
+        objective: draws a batch and returns its loss, from a generator.
         step: steps taken.
         seconds: time spent.
     """
@@ -110,12 +123,13 @@ class Trainer:
         ema_decay: float = 0.999,
         seed: int = 0,
     ) -> None:
-        self.network, self.loss, self.budget = network, loss, budget
+        self.network, self.budget = network, budget
         self.learning_rate, self.warm_up, self.clip = learning_rate, warm_up, clip
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, learning_rate, foreach=True)
         self._average = AveragedModel(network, multi_avg_fn=_moving_average(ema_decay))
+        self.objective = averaging_gradients(_Objective(network, loss))
         self.step, self.seconds = 0, 0.0
 
     @property
@@ -136,25 +150,26 @@ class Trainer:
             learning_rate = self.learning_rate * self._schedule(progress)
             loss, gradient = self._take_step(learning_rate)
             self.step += 1
-            self.seconds = time.perf_counter() - begin
+            [self.seconds] = average([time.perf_counter() - begin])
             spent = self.budget.progress(self.step, self.seconds)
             yield Record(self.step, loss, gradient, learning_rate, self.seconds, spent)
 
     def _take_step(self, learning_rate: float) -> tuple[float, float]:
-        loss = self.loss(self.network, self.generator)
+        mean = self.objective(self.generator)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        mean.backward()
+        [loss] = average([mean.item()])
         gradient = float(nn.utils.clip_grad_norm_(self.parameters, self.clip))
-        if not math.isfinite(gradient) or not torch.isfinite(loss):
+        if not math.isfinite(gradient + loss):
             raise NotFiniteError(
-                f"step {self.step + 1}: the loss is {loss.item():g} and its gradient {gradient:g}; "
+                f"step {self.step + 1}: the loss is {loss:g} and its gradient {gradient:g}; "
                 "the weights before this step are kept; use a smaller learning rate, or look for odd data"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.step()
         self._average.update_parameters(self.network)
-        return loss.item(), gradient
+        return loss, gradient
 
     def _schedule(self, progress: float) -> float:
         rise = min(1.0, (progress + 1e-3) / self.warm_up) if self.warm_up else 1.0

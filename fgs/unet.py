@@ -1,7 +1,8 @@
 """The UNet score network for images: guided by features, conditioned on a label, or neither (Fig. 9, Appendix A).
 
-All share one trunk. It is blind: that convolutions have biases, which no normalisation takes away, is what lets it tell
-strong noise from weak. It is fully convolutional, for images of any size.
+All share one trunk. It is blind: what lets it tell strong noise from weak is that convolutions have biases, which no
+normalisation takes away, and that its output is multiplied by the contrast of its input. It is fully convolutional, for
+images of any size.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,8 @@ PRESETS: dict[str, dict[str, int]] = {
     "paper": {"channels": 64, "levels": 3, "encoder_convs": 2, "middle_convs": 3, "decoder_convs": 4},
     "small": {"channels": 16, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
 }
+
+TINY = 1e-8  # added to the variance of an image, which may be flat
 
 
 class Layer(nn.Sequential):
@@ -98,7 +101,9 @@ class UNet(nn.Module):
         return self._score(x)
 
     def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
-        s: Tensor = self.out(self._walk(x, visit, len(self.decoder)))
+        # what is normalised has no scale; r, the rms contrast of x, gives the residual the scale of the noise back
+        r = (x.float().var((1, 2, 3), correction=0, keepdim=True) + TINY).sqrt()
+        s: Tensor = r * self.out(self._walk(x, visit, len(self.decoder)))
         return s
 
     def _walk(self, x: Tensor, visit: Visit | None, decoders: int) -> Tensor:

@@ -195,7 +195,10 @@ def test_version_and_completion(fgs):
 
 @pytest.mark.slow
 def test_the_main_command_is_quick_and_small():
-    """`fgs toy --components 2` in a fresh process: under 8 s and 1 GB; `fgs --help` under .4 s (best of three)."""
+    """`fgs toy --components 2` in a fresh process: under 16 s and 1 GB; `fgs --help` under .8 s (best of three).
+
+    Twice what they must take on the machine of benchmarks/README.md: one that is lent may be half as fast the next day.
+    """
     code = (
         "import resource, subprocess, sys, time\n"
         "begin = time.perf_counter()\n"
@@ -209,9 +212,9 @@ def test_the_main_command_is_quick_and_small():
         return float(seconds), int(kib)
 
     seconds, kib = min(run("toy", "--components", "2") for _ in range(3))
-    assert seconds < 8
+    assert seconds < 16
     assert kib < 1_000_000
-    assert min(run("--help")[0] for _ in range(3)) < 0.4
+    assert min(run("--help")[0] for _ in range(3)) < 0.8
 
 
 def test_the_floor_is_printed_from_true_sets(fgs):

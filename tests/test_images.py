@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -80,41 +82,74 @@ def test_downscaling_averages_and_normalising_sets_mean_and_sd(tmp_path, generat
 
 
 def broken(folder):
-    """One file of each kind that cannot be used, by name: reason."""
-    whole = folder / "whole.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8)).save(whole)
-    contents = whole.read_bytes()
-    whole.unlink()
-    (folder / "zero.png").touch()
+    """Thirty files of kinds that cannot be used, by name: reason."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8))
+    reasons = {}
+    for suffix in ("png", "jpg", "tif", "bmp", "webp"):
+        noise.save(folder / f"whole.{suffix}")
+        contents = (folder / f"whole.{suffix}").read_bytes()
+        (folder / f"whole.{suffix}").unlink()
+        (folder / f"truncated_{suffix}.{suffix}").write_bytes(contents[: len(contents) // 2])
+        (folder / f"begun_{suffix}.{suffix}").write_bytes(contents[:20])
+        (folder / f"empty_{suffix}.{suffix}").touch()
+        reasons |= {f"truncated_{suffix}.{suffix}": "damaged", f"begun_{suffix}.{suffix}": "damaged"}
+        reasons[f"empty_{suffix}.{suffix}"] = "empty"
+        if suffix == "png":
+            (folder / "flipped.png").write_bytes(contents[:200] + bytes(200) + contents[400:])
     (folder / "text.jpg").write_text("not an image")
-    (folder / "truncated.png").write_bytes(contents[: len(contents) // 2])
-    (folder / "flipped.png").write_bytes(contents[:200] + bytes(200) + contents[400:])
+    (folder / "page.webp").write_text("<!DOCTYPE html><html></html>")
+    (folder / "zeros.bmp").write_bytes(bytes(5000))
     (folder / "bomb.png").write_bytes(png(60_000, 60_000))
     (folder / "large.png").write_bytes(png(11_000, 10_000))
+    (folder / "hollow.png").write_bytes(png(9_000, 9_000))
     (folder / "folder.png").mkdir()
     (folder / "loop.png").symlink_to(folder / "loop.png")
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    os.mkfifo(folder / "pipe.png")
     Image.fromarray(np.ones((20, 20), dtype=np.float32)).save(folder / "float.tif")
     Image.fromarray(np.full((20, 20), 10**6, dtype=np.int32)).save(folder / "deep.tif")
-    return {
-        "zero.png": "empty",
-        "text.jpg": "not an image",
-        "truncated.png": "truncated",
+    Image.new("L", (1, 1)).save(folder / "single.png")
+    Image.new("RGB", (400, 3)).save(folder / "flat.png")
+    return reasons | {
         "flipped.png": "damaged",
+        "text.jpg": "not an image",
+        "page.webp": "not an image",
+        "zeros.bmp": "not an image",
         "bomb.png": "pixels",
         "large.png": "pixels",
+        "hollow.png": "damaged",
         "folder.png": "folder",
         "loop.png": "symbolic links",
         "gone.png": "No such file",
+        "pipe.png": "no regular file",
         "float.tif": "floating-point",
         "deep.tif": "beyond 16 bits",
+        "single.png": "1 × 1 pixels",
+        "flat.png": "400 × 3 pixels",
     }
 
 
 def test_what_cannot_be_used_is_named_with_its_reason(tmp_path):
     for name, reason in broken(tmp_path).items():
         with pytest.raises(UnusableError, match=reason):
-            read_image(tmp_path / name)
+            read_image(tmp_path / name, downscale=4)
+
+
+def test_files_that_cannot_be_used_take_little_memory(tmp_path):
+    """The largest is decoded as far as it goes, 9,000 × 9,000; those that claim more are not."""
+    for k in range(4):
+        write_image(tmp_path / f"good{k}.png", torch.full((1, 40, 40), 50 * k, dtype=torch.uint8))
+    count = len(broken(tmp_path))
+    code = (
+        "import resource, sys; from pathlib import Path; from fgs.data import read_images\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = peak(); images, skipped = read_images(Path(sys.argv[1]), 8, color=True)\n"
+        "print(len(images), len(skipped), peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    good, bad, megabytes = map(int, done.stdout.split())
+    assert (good, bad) == (4, count)
+    assert megabytes < 400
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

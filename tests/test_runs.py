@@ -153,7 +153,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
     steps = run.train()
     next(steps)
     run.save()
-    run.trainer.loss = lambda network, generator: sum(w.sum() for w in network.parameters()) * torch.nan
+    run.trainer.objective = lambda generator: sum(w.sum() for w in run.trainer.network.parameters()) * torch.nan
     with pytest.raises(NotFiniteError, match="step 2"):
         next(steps)
     assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))

@@ -63,7 +63,7 @@ def test_matching_reaches_the_features_asked_for(x):
         reached.append(channel_means(h))
         return h
 
-    s = network.out(network._walk(x, spy, len(network.decoder)))
+    s = network._score(x, spy)
     torch.testing.assert_close(torch.cat(reached, 1), target)
     torch.testing.assert_close(s, network(x, target))
     assert (s - network(x)).norm() > 1e-3
@@ -155,3 +155,13 @@ def test_an_unconditional_network_refuses_a_condition():
 def test_a_size_that_is_too_small_is_named(name):
     with pytest.raises(ValueError, match=name):
         UNet(**{name: 0})
+
+
+@torch.no_grad()
+def test_the_residual_has_the_scale_of_the_contrast():
+    """An image with a thousandth of the contrast has a residual some thousandth as large; a flat one has none."""
+    network, x = UNet(**LIGHT).eval(), 0.5 + 0.2 * torch.randn(4, 1, 16, 16)
+    faint = 0.5 + 0.001 * (x - 0.5)
+    ratio = network(faint).square().mean().sqrt() / network(x).square().mean().sqrt()
+    assert 1e-4 < ratio < 1e-2
+    assert network(torch.full_like(x, 0.5)).abs().max() < 1e-3

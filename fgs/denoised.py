@@ -9,6 +9,7 @@ from fgs.noise import add_noise, seeded
 from fgs.protocols import FeatureExtractor, ProjectedScore
 
 BATCH = 64  # patches at a time
+WRONG = 1  # what the seed is used for, beside the noise
 
 
 @torch.no_grad()
@@ -21,9 +22,9 @@ def denoise(
         score: of images in [0, 1].
         targets: (classes, F) φ of each class; None for a network that takes none.
         x: (N, C, H, W) clean patches.
-        y: (N,) their classes. The wrong class is the next one.
+        y: (N,) their classes. The wrong class of each is drawn from the others.
         sigma: noise level.
-        seed: of the noise.
+        seed: of the noise and of the wrong classes.
 
     Returns:
         By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each.
@@ -32,7 +33,8 @@ def denoise(
     noisy, _ = add_noise(x, level, seeded(seed))
     conditions: dict[str, Tensor | None] = {"none": None}
     if targets is not None:
-        conditions |= {"right": targets[y], "wrong": targets[(y + 1) % len(targets)]}
+        offset = torch.randint(1, len(targets), y.shape, generator=seeded(seed, WRONG)).to(y)
+        conditions |= {"right": targets[y], "wrong": targets[(y + offset) % len(targets)]}
 
     def estimate(phi: Tensor | None) -> Tensor:
         parts = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
@@ -63,10 +65,16 @@ def denoise_held_out(
 
 
 @torch.no_grad()
-def class_features(network: FeatureExtractor, patches: Patches, n: int = 16, seed: int = 0) -> Tensor:
+def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, seed: int = 0) -> Tensor:
     """Return the centroid φ_y of every class from n of its training patches, (classes, F)."""
     drawn = (patches.training(y, n, seeded(seed, y)) for y in range(len(patches.classes)))
     return torch.stack([centroid(network, x) for x in drawn])
+
+
+def mixture_mean(patches: Patches, n: int = 64) -> Tensor:
+    """Return m, the mean of the mixture of all classes in equal shares, from n patches of each, (C, 1, 1)."""
+    classes = range(len(patches.classes))
+    return torch.stack([patches.training(y, n, seeded(0, y)).mean((0, 2, 3)) for y in classes]).mean(0)[:, None, None]
 
 
 @torch.no_grad()

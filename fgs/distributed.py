@@ -1,0 +1,68 @@
+"""Several processes as one, where `torchrun` has started them: they share the batches, and the first one writes.
+
+Every process draws the whole batch from the same seed and computes its share of it, so that together they take the step
+that one would take alone.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import distributed
+from torch.nn import Module
+from torch.nn.parallel import DistributedDataParallel
+
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Join the processes that `torchrun` has started, each with the GPU of its number; without it, do nothing."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def joined() -> bool:
+    """Return whether this is one process of several."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def processes() -> int:
+    """Return how many processes share the work."""
+    return distributed.get_world_size() if joined() else 1
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes."""
+    return not joined() or distributed.get_rank() == 0
+
+
+def restarted() -> bool:
+    """Return whether `torchrun` has started the processes again after a failure."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def share() -> slice:
+    """Return the rows of every batch that are this process's."""
+    return slice(distributed.get_rank(), None, distributed.get_world_size()) if joined() else slice(None)
+
+
+def averaging_gradients(module: Module) -> Module:
+    """Return the module, its gradients averaged over the processes on the way back."""
+    return DistributedDataParallel(module, broadcast_buffers=False) if joined() else module
+
+
+def average(values: list[float]) -> list[float]:
+    """Return the averages of numbers over the processes: the same for all, so that they decide alike."""
+    if not joined():
+        return values
+    tensor = torch.tensor(values, dtype=torch.float64)
+    distributed.all_reduce(tensor)
+    return [value / processes() for value in tensor.tolist()]

@@ -1,0 +1,103 @@
+"""A trained network of images as something to sample from: its classes, their centroids φ_y, and where to start."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fgs.checkpoints import CheckpointError, load_checkpoint
+from fgs.embedding import centroid
+from fgs.unet import GuidedUNet, UNet
+
+SHIPPED = "textures.pt"  # in the folder of this module
+BATCH = 64  # images at a time
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network of images and what belongs to it.
+
+    Attributes:
+        network: in evaluation mode; a `ProjectedScore`.
+        classes: K names.
+        targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
+            mixture alone.
+        mean: (C, 1, 1) m, the mean of the mixture, where sampling starts.
+        patch: pixels a side of what it was trained on.
+    """
+
+    network: UNet
+    classes: tuple[str, ...]
+    targets: Tensor | None
+    mean: Tensor
+    patch: int
+
+    @property
+    def colors(self) -> int:
+        """The number of channels C."""
+        return len(self.mean)
+
+    def target(self, name: str) -> Tensor:
+        """Return what class `name` is asked for by, (F,).
+
+        Raises:
+            ValueError: there is no such class; the message names near ones.
+        """
+        if name not in self.classes:
+            near = get_close_matches(name, self.classes, 3, 0.4) or list(self.classes[:8])
+            raise ValueError(f"class: the model knows no {name}; did you mean {' or '.join(near)}?")
+        if self.targets is None:
+            raise ValueError("class: the model was trained without classes (guidance none)")
+        return self.targets[self.classes.index(name)]
+
+    @torch.no_grad()
+    def phi(self, x: Tensor) -> Tensor:
+        """Return the centroid of φ over images that need not be of any class it knows, (F,).
+
+        Args:
+            x: (N, C, H, W) in [0, 1].
+
+        Raises:
+            ValueError: the network has no features.
+        """
+        if not isinstance(self.network, GuidedUNet):
+            raise ValueError("like: needs a network guided by features; this one was trained otherwise")
+        parts = [x[first : first + BATCH] for first in range(0, len(x), BATCH)]
+        return torch.stack([centroid(self.network, part) * len(part) for part in parts]).sum(0) / len(x)
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Load the model of a run's folder, or of a checkpoint in one; without a path the one that ships.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged; the message names the file.
+    """
+    if path is None:
+        path = Path(str(files("fgs"))) / SHIPPED
+        if not path.exists():
+            raise CheckpointError("no model ships with this version; name the folder of a run")
+    elif path.is_dir():
+        path = path / "network.pt"
+    networks, about = load_checkpoint(path)
+    return _model(path, list(networks.values()), about)
+
+
+def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
+    """Check what a checkpoint says of its network against the network."""
+    if about.get("kind") != "images" or len(networks) != 1 or not isinstance(networks[0], UNet):
+        raise CheckpointError(f"{path}: holds no network of images")
+    network, targets, mean = networks[0], about.get("targets"), about.get("mean")
+    classes = tuple(str(name) for name in about.get("classes", ()))
+    try:
+        assert isinstance(mean, Tensor)
+        assert mean.shape == (network.settings["colors"], 1, 1)
+        assert targets is None or len(targets) == len(classes)
+        with torch.no_grad():
+            network(mean.expand(2, -1, 8, 8), None if targets is None else targets[[0, 0]])
+        return Model(network, classes, targets, mean, int(about["patch"]))
+    except (AssertionError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
+        raise CheckpointError(f"{path}: what it says of its network does not fit it") from None

@@ -1,0 +1,83 @@
+"""Are samples of a texture like the texture? Judged by statistics that know nothing of the network.
+
+Every distance is divided by its floor: the distance of as many real patches, of the part that was held out, to the same
+reference, the part that was trained on.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fgs.data import Patches
+from fgs.measures import class_hit, energy_distance
+from fgs.noise import seeded
+from fgs.statistics import LinearClassifier, texture_statistics
+
+TRAINING, HELD_OUT = 0, 1  # what the seed is used for
+
+
+class Quality(NamedTuple):
+    """How samples of one class compare with real patches.
+
+    Attributes:
+        hit: share of them that the classifier takes for the class, and `real_hit` of held-out patches.
+        distance: energy distance of their statistics to the training region, in units of the floor.
+        diversity: rms spread of their statistics within the class ÷ that of real patches.
+        contrast: sd of all their pixels ÷ that of real patches.
+    """
+
+    hit: float
+    real_hit: float
+    distance: float
+    diversity: float
+    contrast: float
+
+
+@dataclass(frozen=True)
+class TextureJudge:
+    """Real patches of each class, to hold samples against.
+
+    Attributes:
+        sd: (S,) of the statistics over all classes, the unit of each.
+        classifier: fitted to the training region.
+        reference: (K, n, S) statistics ÷ sd of the training region, and `held_out` of the other.
+        contrast: (K,) sd of the pixels of the training region.
+    """
+
+    sd: Tensor
+    classifier: LinearClassifier
+    reference: Tensor
+    held_out: Tensor
+    contrast: Tensor
+
+    @classmethod
+    def fit(cls, patches: Patches, n: int = 256, seed: int = 0) -> "TextureJudge":
+        """Take n random crops of every class from what was trained on, and n from what was held out.
+
+        Raises:
+            ValueError: the patches are too small for the statistics.
+        """
+        classes = range(len(patches.classes))
+        training = torch.stack([patches.training(y, n, seeded(seed, TRAINING, y)) for y in classes]).cpu()
+        other = torch.stack([patches.held_out_crops(y, n, seeded(seed, HELD_OUT, y)) for y in classes]).cpu()
+        reference, held_out = (torch.stack([texture_statistics(x) for x in part]) for part in (training, other))
+        flat = reference.flatten(0, 1)
+        sd = flat.std(0).clamp_min(1e-9)
+        classifier = LinearClassifier.fit(flat, torch.arange(len(classes)).repeat_interleave(n))
+        return cls(sd, classifier, reference / sd, held_out / sd, training.flatten(1).std(1))
+
+    def __call__(self, x: Tensor, y: int) -> Quality:
+        """Judge samples x, (n, C, H, W) in [0, 1], of class y."""
+        statistics = texture_statistics(x.cpu())
+        reference, held_out = self.reference[y], self.held_out[y]
+        floor = energy_distance(held_out[: len(x)], reference)
+        z = statistics / self.sd
+        return Quality(
+            class_hit(self.classifier(statistics), y),
+            class_hit(self.classifier(held_out * self.sd), y),
+            float(energy_distance(z, reference) / floor),
+            float((z.var(0).sum() / reference.var(0).sum()).sqrt()),
+            float(x.std().cpu() / self.contrast[y]),
+        )

@@ -1,0 +1,226 @@
+"""What `fgs sample` does with its options."""
+
+import json
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fgs.checkpoints import CheckpointError
+from fgs.console import as_option, fail, step_bar
+from fgs.embedding import interpolate
+from fgs.files import atomic, output_folder
+from fgs.generate import Released, Start, sample_rows, trajectory
+from fgs.image_plots import film, image_grid
+from fgs.images import UnusableError, read_image, write_image
+from fgs.models import Model, load_model
+from fgs.protocols import ProjectedScore
+from fgs.sampling import SISA, NotConvergingError, fixed, growing
+
+FRAMES = 60  # of a trajectory
+COLUMNS = 8  # of the grid
+SMALLEST = 16  # pixels a side
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `fgs sample`, by their names.
+
+    Raises:
+        ValueError: one is out of range, or two exclude each other; the message begins with its name.
+    """
+
+    classes: tuple[str, ...] = ()
+    like: tuple[Path, ...] = ()
+    between: tuple[str, str] | None = None
+    alphas: int = 5
+    unguided: bool = False
+    n: int = 4
+    size: int | None = None
+    start: Path | None = None
+    sigma: float | None = None
+    downscale: int = 1
+    release_at: float | None = None
+    mixture: Path | None = None
+    h: float = 0.1
+    beta: float = 0.2
+    schedule: str = "fixed"
+    sigma_end: float = 0.01
+    steps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        asked = [
+            name for name in ("classes", "like", "between", "unguided") if getattr(self, name) not in ((), None, False)
+        ]
+        if len(asked) > 1:
+            raise ValueError(f"{asked[1]}: give one of --class, --like, --between and --unguided")
+        for name, least in {"n": 1, "alphas": 2, "downscale": 1, "steps": 1, "size": SMALLEST}.items():
+            if getattr(self, name) is not None and getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        if (self.start is None) != (self.sigma is None):
+            raise ValueError(f"{'start' if self.sigma else 'sigma'}: --start and --sigma go together")
+        for name in ("sigma", "release_at"):
+            value = getattr(self, name)
+            if value is not None and not self.sigma_end < value <= 1:
+                raise ValueError(f"{name}: must lie in (sigma_end = {self.sigma_end}, 1], got {value}")
+        if self.mixture and self.release_at is None:
+            raise ValueError("mixture: is followed below --release-at; give both")
+        if self.schedule not in ("fixed", "growing"):
+            raise ValueError(f"schedule: must be fixed or growing, got {self.schedule}")
+
+    def sampler(self) -> SISA:
+        """Build the sampler; `steps` is a budget, which h is chosen to keep."""
+        sigma_0 = self.sigma or 1.0
+        sampler = SISA(
+            self.h,
+            self.beta,
+            sigma_0,
+            self.sigma_end,
+            schedule={"fixed": fixed, "growing": growing}[self.schedule],
+            denoise_last=True,
+        )
+        return sampler if self.steps is None else _within(sampler, self.steps)
+
+
+def _within(sampler: SISA, steps: int) -> SISA:
+    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps."""
+    low, high = 0.0, 1.0
+    if replace(sampler, h=high).planned_steps() > steps:
+        raise ValueError(
+            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
+            "raise --steps or --beta"
+        )
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
+    return replace(sampler, h=high)
+
+
+def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool, gif: bool) -> None:
+    """Sample a model, and write a grid, single images and an array.
+
+    Args:
+        run: folder of a run or a checkpoint; None is the model that ships.
+        settings: of `Request`.
+        out: new folder.
+        as_json: print JSON only.
+        gif: write the trajectory too.
+    """
+    try:
+        request = Request(**settings)
+        sampler = request.sampler()
+        model = load_model(run)
+        labels, phi = targets_of(model, request)
+        start = _start(model, request)
+        score = _score(model, request)
+    except CheckpointError as error:
+        fail(f"RUN: {error}", 2)
+    except UnusableError as error:
+        fail(str(error), 2)
+    except ValueError as error:
+        fail(as_option(error), 2)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fail(f"--out: {out} exists; name a new folder", 2)
+    begin = time.perf_counter()
+    try:
+        with output_folder(out):
+            with step_bar(sampler.planned_steps() * len(labels) * request.n, "image steps") as advance:
+                x = sample_rows(
+                    score, phi, request.n, sampler, start, request.seed, lambda images: advance("sampling", images)
+                )
+            seconds = time.perf_counter() - begin
+            _write(out, labels, x)
+            if gif:
+                frames = trajectory(score, phi, sampler, start, FRAMES, request.seed)
+                film(frames, out / "trajectory.gif", min(len(labels), COLUMNS))
+    except NotConvergingError as error:
+        fail(f"sampling failed: {error}", 1)
+    except OSError as error:
+        fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+    if as_json:
+        about = {"folder": str(out), "rows": labels, "n": request.n, "size": list(start.size), "h": sampler.h}
+        print(
+            json.dumps(about | {"beta": sampler.beta, "steps": sampler.planned_steps(), "seconds": seconds}, indent=2)
+        )
+    else:
+        print(f"{out}: {len(labels)} × {request.n} images of {start.size[1]} × {start.size[0]} in {seconds:.0f} s")
+
+
+def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None]:
+    """Return the names of the rows that are asked for, and their targets (rows, F); None without guidance.
+
+    Raises:
+        ValueError: the model cannot be asked for them; the message begins with the option.
+        UnusableError: an image cannot be used.
+    """
+    if request.like:
+        phi = [model.phi(_patches(path, model, request.downscale)) for path in request.like]
+        return [f"like {path.stem}" for path in request.like], torch.stack(phi)
+    if request.between:
+        a, b = (model.target(name) for name in request.between)
+        alphas = torch.linspace(0, 1, request.alphas)
+        first, last = request.between
+        labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
+        return labels, interpolate(a, b, alphas)
+    if request.unguided or (model.targets is None and not request.classes):
+        return ["unguided"], None
+    names = request.classes or model.classes
+    return list(names), torch.stack([model.target(name) for name in names])
+
+
+def _patches(path: Path, model: Model, downscale: int) -> Tensor:
+    """Divide an image into patches side by side of the size that the model was trained on, (N, C, patch, patch)."""
+    image = _read(path, model, downscale, model.patch)
+    tiles = image.unfold(1, model.patch, model.patch).unfold(2, model.patch, model.patch)
+    return tiles.flatten(1, 2).transpose(0, 1)
+
+
+def _read(path: Path, model: Model, downscale: int, smallest: int) -> Tensor:
+    """Read an image in [0, 1], (C, H, W)."""
+    try:
+        image = read_image(path, model.colors == 3, downscale)
+    except UnusableError as error:
+        raise UnusableError(f"{path}: {error}") from None
+    if min(image.shape[1:]) < smallest:
+        size = f"{image.shape[2]} × {image.shape[1]}"
+        raise UnusableError(f"{path}: {size} pixels are too few; needs {smallest} a side")
+    return image.float() / 255
+
+
+def _start(model: Model, request: Request) -> Start:
+    if request.start is None:
+        size = request.size or model.patch
+        return Start(model.mean, (size, size))
+    size = request.size or SMALLEST
+    image = _read(request.start, model, request.downscale, size)
+    if request.size:
+        top, left = ((length - size) // 2 for length in image.shape[1:])
+        image = image[:, top : top + size, left : left + size]
+    return Start(image, (image.shape[1], image.shape[2]))
+
+
+def _score(model: Model, request: Request) -> ProjectedScore:
+    if request.release_at is None:
+        return model.network
+    free = load_model(request.mixture).network if request.mixture else model.network
+    return Released(model.network, free, request.release_at)
+
+
+def _write(out: Path, labels: list[str], x: Tensor) -> None:
+    """Write everything that was sampled."""
+    shown = {label: row[:COLUMNS] for label, row in zip(labels, x, strict=True)}
+    image_grid(shown, [""] * min(COLUMNS, x.shape[1]), "", out / "grid.png")
+    for label, row in zip(labels, x, strict=True):
+        for number, image in enumerate(row):
+            name = re.sub(r"[^\w.-]+", "_", label)
+            with atomic(out / f"{name}-{number:03d}.png") as temporary:
+                write_image(temporary, (255 * image).round().to(torch.uint8))
+    with atomic(out / "samples.npz") as temporary:
+        of_row = np.arange(len(labels)).repeat(x.shape[1])
+        np.savez(temporary, samples=x.flatten(0, 1).numpy(), labels=of_row, classes=np.array(labels))

@@ -1,0 +1,151 @@
+"""`fgs sample` as a person meets it, with a network trained for a few steps."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fgs import runs
+from fgs.images import write_image
+from fgs.models import load_model
+from fgs.noise import seeded
+from fgs.recipes import Recipe
+from fgs.runs import Run
+
+QUICK = ("--steps", 8, "--beta", 0.9)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Networks of synthetic textures: guided by features, given labels, of the mixture alone."""
+    folders = {}
+    patched = pytest.MonkeyPatch()
+    patched.setattr(runs, "CHECKS", 1)
+    for guidance in ("features", "label", "none"):
+        folder = tmp_path_factory.mktemp("runs") / guidance
+        trained = Run.start(folder, Recipe(guidance=guidance, patch=16, batch=8, steps=60, learning_rate=3e-3))
+        for _ in trained.train():
+            pass
+        folders[guidance] = folder
+    patched.undo()
+    return folders
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "my wall.png"
+    write_image(path, (255 * torch.rand(3, 50, 60, generator=seeded(0))).to(torch.uint8))
+    return path
+
+
+def test_two_classes(fgs, run, tmp_path):
+    names = load_model(run["features"]).classes[:2]
+    arguments = [part for name in names for part in ("--class", name)]
+    code, out, err = fgs("sample", run["features"], *arguments, "--n", 3, *QUICK, "--out", tmp_path / "out", "--gif")
+    assert (code, err) == (0, "")
+    assert "2 × 3 images of 16 × 16" in out
+    with np.load(tmp_path / "out/samples.npz") as arrays:
+        assert arrays["samples"].shape == (6, 1, 16, 16)
+        assert 0 <= arrays["samples"].min() <= arrays["samples"].max() <= 1
+        assert arrays["labels"].tolist() == [0, 0, 0, 1, 1, 1]
+        assert tuple(arrays["classes"]) == names
+        first = arrays["samples"][0, 0]
+    with Image.open(tmp_path / f"out/{names[0]}-000.png") as image:
+        np.testing.assert_allclose(np.asarray(image) / 255, first, atol=0.5 / 255)
+    assert len(list((tmp_path / "out").glob("*.png"))) == 7
+    with Image.open(tmp_path / "out/trajectory.gif") as film:
+        assert film.n_frames > 5
+
+
+def test_all_classes_and_another_size_as_json(fgs, run, tmp_path):
+    code, out, _ = fgs("sample", run["features"], "--n", 1, "--size", 23, *QUICK, "--out", tmp_path / "out", "--json")
+    about = json.loads(out)
+    assert (code, about["size"], len(about["rows"])) == (0, [23, 23], 16)
+    assert about["steps"] <= 8
+
+
+@pytest.mark.parametrize("guidance", ["features", "label", "none"])
+def test_a_seed_repeats_the_samples(fgs, run, tmp_path, guidance):
+    def draw(seed, name):
+        assert fgs("sample", run[guidance], "--n", 1, *QUICK, "--seed", seed, "--out", tmp_path / name)[0] == 0
+        with np.load(tmp_path / name / "samples.npz") as arrays:
+            return arrays["samples"]
+
+    one = draw(1, "a")
+    np.testing.assert_array_equal(one, draw(1, "b"))
+    assert np.abs(one - draw(2, "c")).mean() > 1e-3
+    assert len(one) == (1 if guidance == "none" else 16)
+
+
+def test_like_a_photograph(fgs, run, photo, tmp_path):
+    code, _, err = fgs("sample", run["features"], "--like", photo, *QUICK, "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "out/like_my_wall-003.png").exists()
+    code, _, err = fgs("sample", run["label"], "--like", photo, *QUICK, "--out", tmp_path / "other")
+    assert code == 2
+    assert "--like: needs a network guided by features" in err
+
+
+def test_between_two_classes(fgs, run, tmp_path):
+    """Both ends are the classes themselves."""
+    a, b = load_model(run["features"]).classes[2:4]
+    common = [*QUICK, "--n", 1, "--seed", 5]
+    assert fgs("sample", run["features"], "--between", a, b, "--alphas", 3, *common, "--out", tmp_path / "way")[0] == 0
+    assert fgs("sample", run["features"], "--class", a, *common, "--out", tmp_path / "end")[0] == 0
+    with np.load(tmp_path / "way/samples.npz") as way, np.load(tmp_path / "end/samples.npz") as end:
+        assert way["classes"].tolist() == [a, "α = 0.5", b]
+        np.testing.assert_allclose(way["samples"][0], end["samples"][0], atol=1e-5)
+
+
+def test_start_and_release(fgs, run, photo, tmp_path):
+    arguments = ["--unguided", "--start", photo, "--sigma", 0.3, "--n", 1, *QUICK]
+    assert fgs("sample", run["features"], *arguments, "--out", tmp_path / "near")[0] == 0
+    with np.load(tmp_path / "near/samples.npz") as arrays:
+        assert arrays["samples"].shape == (1, 1, 50, 60)
+    name = load_model(run["features"]).classes[0]
+    for out, more in {"held": (), "released": ("--release-at", 0.2, "--mixture", run["none"])}.items():
+        assert fgs("sample", run["features"], "--class", name, *QUICK, *more, "--out", tmp_path / out)[0] == 0
+    with np.load(tmp_path / "held/samples.npz") as held, np.load(tmp_path / "released/samples.npz") as released:
+        assert np.abs(held["samples"] - released["samples"]).max() > 1e-4
+
+
+def test_nothing_ships_yet_or_it_is_used(fgs, tmp_path):
+    code, _, err = fgs("sample", "--n", 1, *QUICK, "--out", tmp_path / "out")
+    assert code == 0 or "no model ships" in err
+
+
+BAD = {
+    "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; did you mean bricks"),
+    "two questions": (["--class", "bricks", "--unguided"], "--unguided: give one of"),
+    "too small": (["--size", "9"], "--size: must be at least 16, got 9"),
+    "no image": (["--like", "nowhere.png"], "nowhere.png: No such file"),
+    "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 16 a side"),
+    "start alone": (["--start", "tiny.png"], "--sigma: --start and --sigma go together"),
+    "steps": (["--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
+    "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
+    "release": (["--release-at", "3"], "--release-at: must lie in"),
+    "mixture": (["--mixture", "run"], "--mixture: is followed below --release-at; give both"),
+    "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
+    "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(fgs, run, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "tiny.png", torch.zeros(1, 3, 3, dtype=torch.uint8))
+    arguments, line = BAD[name]
+    code, out, err = fgs("sample", run["features"], *arguments)
+    assert (code, out) == (2, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.png"]
+
+
+def test_what_is_no_model(fgs, tmp_path):
+    assert "RUN: " in fgs("sample", tmp_path / "nowhere")[2]
+    torch.save({"format": 1, "about": {}, "networks": {}}, tmp_path / "other.pt")
+    code, _, err = fgs("sample", tmp_path / "other.pt")
+    assert (code, err) == (2, f"fgs: RUN: {tmp_path / 'other.pt'}: holds no network of images\n")
