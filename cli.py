@@ -209,6 +209,9 @@ def train_images(
     data: Annotated[
         Path | None, _data(help="Folder with an image, or a folder of images, a class; synthetic textures if left out.")
     ] = None,
+    class_: Annotated[
+        list[str] | None, _data("--class", help="A class of --data; may be given again. All if left out.")
+    ] = None,
     color: Annotated[bool, _data("--color", help="RGB instead of gray.")] = False,
     patch: Annotated[int | None, _data(help="Pixels a side of a patch; 80 for paper, 32 for small.")] = None,
     overlapping: Annotated[
@@ -229,6 +232,7 @@ def train_images(
         str, _method(metavar="none|inverse-sd|inverse-variance", help="Of squared errors by σ; none is the paper's.")
     ] = "inverse-variance",
     batch: Annotated[int, _training(help="Pairs of a step.")] = 32,
+    shared: Annotated[int, _training(help="Pairs of a batch that have x' in common, which saves passes.")] = 1,
     steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
     minutes: Annotated[float, _training(help="Training time.")] = 30.0,
     learning_rate: Annotated[float, _training(help="The highest; it falls to 0.")] = 1e-3,
@@ -247,6 +251,7 @@ def train_images(
 
     settings = {
         "data": str(data) if data else None,
+        "class_": class_ or None,
         "color": color,
         "patch": patch,
         "overlapping": overlapping,
@@ -259,6 +264,7 @@ def train_images(
         "sigma_distribution": sigma_distribution,
         "loss_weight": loss_weight,
         "batch": batch,
+        "shared": shared,
         "steps": steps,
         "minutes": minutes,
         "learning_rate": learning_rate,
@@ -270,7 +276,7 @@ def train_images(
     train_on_images(settings, given, out, resume, dry_run, json_)
 
 
-_what, _how = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How"))
+_what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How", "Against"))
 _H = Annotated[float, _how(help="Step size in (0, 1].")]
 _Beta = Annotated[float, _how(help="Noise control in (0, 1].")]
 _Schedule = Annotated[str, _how(metavar="fixed|growing", help="Steps of one size, or growing to 1.")]
@@ -297,7 +303,9 @@ def sample(
     size: Annotated[int | None, _what(help="Pixels a side; as trained on if left out.")] = None,
     start: Annotated[Path | None, _what(help="Start at this image with noise --sigma added (Fig. 12).")] = None,
     sigma: Annotated[float | None, _what(help="Noise level to start --start at.")] = None,
-    downscale: Annotated[int, _what(help="Average blocks of so many pixels a side of --like and --start.")] = 1,
+    downscale: Annotated[
+        int | None, _what(help="Average blocks of so many pixels a side of --like and --start; as trained if left out.")
+    ] = None,
     release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
     mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
     h: _H = 0.1,
@@ -338,10 +346,16 @@ def sample(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    data: Annotated[Path | None, typer.Option(help="Its images, if they have moved since.")] = None,
-    unconditional: Annotated[Path | None, typer.Option(help="Run of --guidance none to compare with.")] = None,
-    label: Annotated[Path | None, typer.Option(help="Run of --guidance label to compare with.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of a run, or a checkpoint; the model that ships if left out.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the images trained on; that of the run if left out.")
+    ] = None,
+    unconditional: Annotated[Path | None, _against(help="Run of --guidance none.")] = None,
+    label: Annotated[Path | None, _against(help="Run of --guidance label: labels and CFG.")] = None,
+    single: Annotated[Path | None, _against(help="Run of --guidance none on one class alone.")] = None,
+    unseen: Annotated[Path | None, _against(help="Folder of images; classes trained on are passed over.")] = None,
     n: Annotated[int, _how(help="Samples of each class.")] = 64,
     h: _H = 0.1,
     beta: _Beta = 0.2,
@@ -355,11 +369,17 @@ def evaluate(
     """Measure a trained run: denoising, features, and samples against real patches."""
     from fgs.evaluate_command import evaluate
 
-    against = {"unconditional": unconditional, "label": label}
-    settings = {"n": n, "h": h, "beta": beta, "schedule": schedule, "steps": steps, "sigma_end": sigma_end} | {
-        "seed": seed
+    against = {"unconditional": unconditional, "label": label, "single": single, "unseen": unseen}
+    settings = {
+        "n": n,
+        "h": h,
+        "beta": beta,
+        "schedule": schedule,
+        "steps": steps,
+        "sigma_end": sigma_end,
+        "seed": seed,
     }
-    evaluate(run, data, {name: path for name, path in against.items() if path}, dict(settings), out, json_)
+    evaluate(run, data, against, settings, out, json_)
 
 
 if __name__ == "__main__":

@@ -53,27 +53,37 @@ def train_on_images(
     """
     if resume and {"out", "dry_run"} & set(given):
         fail("--resume: goes on in its own folder; leave out --out and --dry-run", 2)
+    if dry_run:
+        try:
+            _describe(resolve(settings), as_json)
+        except ValueError as error:
+            fail(as_option(error), 2)
+        return
     if restarted() and (out / CONFIG).exists():
         resume = resume or out
     with process_group():
-        try:
-            if dry_run:
-                _describe(resolve(settings), as_json)
-                return
-            asked = {name: settings[name] for name in given if name in settings}
-            run = Run.resume(resume, asked) if resume else _start(resolve(settings), out)
-        except CheckpointError as error:
-            fail(f"--resume: {error}", 2)
-        except ValueError as error:
-            fail(as_option(error), 2)
-        except OSError as error:
-            fail(f"{error.filename or out}: {error.strerror}", 2)
-        if is_first():
-            for skipped in run.skipped:
-                print(f"fgs: warning: left out {skipped}", file=sys.stderr)
-        _train(run)
-        if is_first():
-            _report(run, as_json)
+        _train_together(settings, given, out, resume, as_json)
+
+
+def _train_together(
+    settings: dict[str, Any], given: Collection[str], out: Path, resume: Path | None, as_json: bool
+) -> None:
+    """Train the one run of all processes; nothing of it outlives this function, as the group must not end before it."""
+    try:
+        asked = {name: settings[name] for name in given if name in settings}
+        run = Run.resume(resume, asked) if resume else _start(resolve(settings), out)
+    except CheckpointError as error:
+        fail(f"--resume: {error}", 2)
+    except ValueError as error:
+        fail(as_option(error), 2)
+    except OSError as error:
+        fail(f"{error.filename or out}: {error.strerror}", 2)
+    if is_first():
+        for skipped in run.skipped:
+            print(f"fgs: warning: left out {skipped}", file=sys.stderr)
+    _train(run)
+    if is_first():
+        _report(run, as_json)
 
 
 def _start(recipe: Recipe, out: Path) -> Run:

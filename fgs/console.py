@@ -35,7 +35,7 @@ def fail(message: str, code: int) -> NoReturn:
 def as_option(error: ValueError) -> str:
     """Turn "name_of_setting: what is wrong" into "--name-of-setting: what is wrong"."""
     name, _, what = str(error).partition(":")
-    return f"--{name.replace('_', '-')}:{what}"
+    return f"--{name.rstrip('_').replace('_', '-')}:{what}"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A part of every class is held out, and no patch that is trained on reaches into 
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,13 @@ Images = dict[str, list[Tensor]]
 
 
 def read_images(
-    folder: Path, smallest: int, color: bool = False, downscale: int = 1, normalize: bool = False
+    folder: Path,
+    smallest: int,
+    color: bool = False,
+    downscale: int = 1,
+    normalize: bool = False,
+    only: Sequence[str] | None = None,
+    fewest: int = 2,
 ) -> tuple[Images, list[Skipped]]:
     """Read the classes of a folder; see `find_classes` for its layout and `read_image` for the options.
 
@@ -31,19 +38,26 @@ def read_images(
         color: keep RGB.
         downscale: average blocks of so many pixels a side.
         normalize: bring every image to the same mean and sd.
+        only: names of the classes to read; None is all.
+        fewest: classes that there must be.
 
     Returns:
         The images, and the files that were left out. A file that is a class of its own and cannot be used takes its
         class with it.
 
     Raises:
-        ValueError: a folder has no image that can be used, or fewer than two classes are left; the message begins with
-            "data".
+        ValueError: a folder has no image that can be used, or too few classes are left; the message begins with "data".
+            Or there is no such class; it begins with "class".
         OSError: a folder cannot be read.
     """
     images: Images = {}
     skipped: list[Skipped] = []
-    classes = find_classes(folder)
+    found = find_classes(folder)
+    missing = [name for name in only or () if name not in found]
+    if missing:
+        near = get_close_matches(missing[0], found, 3, 0.4) or list(found)[:8]
+        raise ValueError(f"class: {folder} has no {missing[0]}; did you mean {' or '.join(near)}?")
+    classes = {name: files for name, files in found.items() if only is None or name in only}
     for name, files in classes.items():
         usable = []
         for file in files:
@@ -61,10 +75,10 @@ def read_images(
                 f"data: {folder / name} has {len(files)} files with the suffixes {', '.join(SUFFIXES)}, and none can "
                 f"be used{f' ({skipped[-1]})' if files else ''}; mend or remove it"
             )
-    if len(images) < 2:
+    if len(images) < fewest:
         raise ValueError(
             f"data: {folder} has {len(images)} classes that can be used, of {len(classes)} with the suffixes "
-            f"{', '.join(SUFFIXES)}; needs two or more: an image file, or a folder of them, for each"
+            f"{', '.join(SUFFIXES)}; needs {fewest} or more: an image file, or a folder of them, for each"
             f"{f' ({skipped[0]})' if skipped else ''}"
         )
     return images, skipped
@@ -239,18 +253,24 @@ class Patches:
         self.counts, self.held_out_counts = self._train.counts, self._held_out.counts
         self._images, self._train_regions = flat, train
 
-    def pairs(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def pairs(self, n: int, generator: Generator | None = None, shared: int = 1) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pairs of different patches of one class, every class as often as any other (Algorithm 2, lines 1 to 2).
 
+        Args:
+            n: pairs.
+            generator: CPU generator; None is torch's own.
+            shared: pairs in a row that have x' in common; n is a multiple of it.
+
         Returns:
-            x and x', (n, C, patch, patch) in [0, 1], and their classes y (n,). Equal if a class has one patch.
+            x (n, C, patch, patch) and x' (n / shared, C, patch, patch) in [0, 1], and the classes y (n,) of x. x and
+            its x' are equal if a class has one patch.
         """
-        y = torch.randint(len(self.classes), (n,), generator=generator)
-        counts = self.counts[y]
-        share = torch.rand(2, n, dtype=torch.float64, generator=generator)
-        first = (share[0] * counts).long()
-        second = (first + 1 + (share[1] * (counts - 1)).long()) % counts
-        return self._gather(self._train, y, first), self._gather(self._train, y, second), y.to(self.device)
+        y_prime = torch.randint(len(self.classes), (n // shared,), generator=generator)
+        y, counts = y_prime.repeat_interleave(shared), self.counts[y_prime]
+        prime = (torch.rand(len(y_prime), dtype=torch.float64, generator=generator) * counts).long()
+        offset = torch.rand(n, dtype=torch.float64, generator=generator) * (self.counts[y] - 1)
+        number = (prime.repeat_interleave(shared) + 1 + offset.long()) % self.counts[y]
+        return self._gather(self._train, y, number), self._gather(self._train, y_prime, prime), y.to(self.device)
 
     def training_regions(self, y: int) -> list[Tensor]:
         """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""

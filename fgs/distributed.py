@@ -4,6 +4,7 @@ Every process draws the whole batch from the same seed and computes its share of
 that one would take alone.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ def process_group() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # what is left of DistributedDataParallel holds the group, whose threads must not end at exit
         distributed.destroy_process_group()
 
 
@@ -49,14 +51,15 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def share() -> slice:
-    """Return the rows of every batch that are this process's."""
-    return slice(distributed.get_rank(), None, distributed.get_world_size()) if joined() else slice(None)
+def share(n: int) -> slice:
+    """Return which of the n rows of every batch are this process's; n is a multiple of their number."""
+    rank, size = (distributed.get_rank(), n // processes()) if joined() else (0, n)
+    return slice(rank * size, (rank + 1) * size)
 
 
 def averaging_gradients(module: Module) -> Module:
     """Return the module, its gradients averaged over the processes on the way back."""
-    return DistributedDataParallel(module, broadcast_buffers=False) if joined() else module
+    return DistributedDataParallel(module) if joined() else module
 
 
 def average(values: list[float]) -> list[float]:

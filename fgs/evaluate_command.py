@@ -1,48 +1,83 @@
 """What `fgs evaluate` does with its options: measures, figures, `report.json` and `report.html`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, step_bar
-from fgs.evaluation import COLUMNS, MATRIX_SIGMAS, Found, Subject, concentration, denoising, denoising_matrix
-from fgs.evaluation import embedding as measure_embedding
-from fgs.evaluation import samples as measure_samples
+from fgs.data import Patches
+from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
 from fgs.files import atomic, output_folder
-from fgs.models import load_model
-from fgs.report import Section, Table, write_report
-from fgs.runs import ContradictionError, patches_of
+from fgs.images import find_classes
+from fgs.models import Model, load_model
+from fgs.quality import TextureJudge
+from fgs.report import write_report
+from fgs.runs import ContradictionError, patches_of, read_config, read_patches
 from fgs.sample_command import Request
+from fgs.sampled import (
+    ALPHAS,
+    FEW,
+    OMEGAS,
+    PAIRS,
+    RELEASES,
+    Judged,
+    interpolation,
+    release,
+    samples,
+    single_class,
+    unseen,
+    ways,
+)
 from fgs.sampling import SISA, NotConvergingError
+from fgs.sections import describe, sections
 from fgs.unet import GuidedUNet
 
 
+@dataclass(frozen=True)
+class Company:
+    """What a model is held against, each if given.
+
+    Attributes:
+        unconditional: network of the mixture.
+        label: network given labels.
+        single: network of one class alone.
+        unseen: images of classes that were never trained on.
+    """
+
+    unconditional: Model | None = None
+    label: Model | None = None
+    single: Model | None = None
+    unseen: Patches | None = None
+
+
 def evaluate(
-    run: Path, data: Path | None, against: dict[str, Path], settings: dict[str, Any], out: Path, as_json: bool
+    run: Path | None,
+    data: Path | None,
+    against: Mapping[str, Path | None],
+    settings: dict[str, Any],
+    out: Path,
+    as_json: bool,
 ) -> None:
-    """Measure a trained run and write a report.
+    """Measure a trained model and write a report.
 
     Args:
-        run: its folder.
-        data: the images that it was trained on, if they have moved.
-        against: runs to compare its denoising with, by name.
+        run: folder of a run or a checkpoint; None is the model that ships.
+        data: folder of the images that it was trained on; that of the run if left out.
+        against: "unconditional", "label", "single": runs to compare with; "unseen": a folder of other images.
         settings: of `Request`, for the sampler.
         out: new folder.
-        as_json: print `report.json` too.
+        as_json: print `report.json` only.
     """
     try:
         request = Request(**settings)
         sampler = request.sampler()
         model = load_model(run)
-        others = {name: load_model(path) for name, path in against.items()}
-        patches = patches_of(run, data)
-        if patches.classes != model.classes:
-            raise ContradictionError("data: has other classes than the model")
-        for name, other in others.items():
-            if other.patch != model.patch or (other.targets is not None and other.classes != model.classes):
-                raise ContradictionError(f"{name}: was trained on other classes or patches than the run")
+        patches = patches_of(model, data or _folder(run, model))
+        company = _company(model, against)
     except CheckpointError as error:
         fail(f"RUN: {error}", 2)
     except ValueError as error:
@@ -53,10 +88,12 @@ def evaluate(
         fail(f"--out: {out} exists; name a new folder", 2)
     try:
         with output_folder(out):
-            subject = Subject(model, patches, others, out)
-            found = _measure(subject, request, sampler)
-            _write_json(out / "report.json", found)
-            write_report(out / "report.html", f"{run.name}", _lead(subject), _sections(found, out))
+            subject = Subject(model, patches, company.unconditional, company.label, out)
+            found = _measure(subject, company, request, sampler)
+            with atomic(out / "report.json") as temporary:
+                temporary.write_text(json.dumps(found, indent=2) + "\n")
+            title = run.name if run else "The model that ships"
+            write_report(out / "report.html", title, describe(model), sections(found, out))
     except NotConvergingError as error:
         fail(f"sampling failed: {error}", 1)
     except OSError as error:
@@ -67,101 +104,96 @@ def evaluate(
         _print(found, out)
 
 
-def _measure(subject: Subject, request: Request, sampler: SISA) -> Found:
-    """Make every measure that the model allows."""
+def _folder(run: Path | None, model: Model) -> Path | None:
+    """Return where the images of a run were when it was started; None if they are synthetic."""
+    if model.recipe.data is None:
+        return None
+    if run is None or not run.is_dir():
+        raise ValueError("data: name the folder of the images that the model was trained on")
+    stored = read_config(run)[0].data
+    return Path(stored) if stored else None
+
+
+def _company(model: Model, against: Mapping[str, Path | None]) -> Company:
+    """Load what the model is held against.
+
+    Raises:
+        ContradictionError: it was trained on something else; the message begins with the option.
+    """
+    models = {name: load_model(path) for name, path in against.items() if path and name != "unseen"}
+    for name, other in models.items():
+        alike = set(other.hashes.items()) <= set(model.hashes.items()) and other.patch == model.patch
+        if not alike or (name == "label" and other.classes != model.classes):
+            raise ContradictionError(f"{name}: was trained on other images or patches than the run")
+        if name == "single" and len(other.classes) != 1:
+            raise ContradictionError(f"single: was trained on {len(other.classes)} classes; name a run of one")
+        if name == "label" and (other.targets is None or isinstance(other.network, GuidedUNet)):
+            raise ContradictionError("label: was trained without labels; name a run of --guidance label")
+    folder = against.get("unseen")
+    return Company(**models, unseen=_unseen(model, folder) if folder else None)
+
+
+def _unseen(model: Model, folder: Path) -> Patches:
+    """Read images of classes that the model does not know, by name, prepared as those that it was trained on."""
+    if not folder.is_dir():
+        raise ValueError(f"unseen: {folder} is no folder; name one that holds images")
+    names = [name for name in find_classes(folder) if name not in model.classes]
+    if not names:
+        raise ValueError(f"unseen: {folder} has no class that the model does not know")
+    recipe = replace(model.recipe, data=str(folder), class_=names, guidance="none", device="cpu")
+    return read_patches(recipe)[0]
+
+
+def _measure(subject: Subject, company: Company, request: Request, sampler: SISA) -> Found:
+    """Make every measure that the model and its company allow."""
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
+    guided = isinstance(subject.model.network, GuidedUNet)
     if subject.model.targets is not None:
         measures["matrix"] = denoising_matrix
-    if isinstance(subject.model.network, GuidedUNet):
-        measures |= {"concentration": concentration, "embedding": measure_embedding}
+    if guided:
+        measures |= {"concentration": concentration, "embedding": embedding}
     found: Found = {}
     with step_bar(len(measures), "measures") as advance:
         for name, measure in measures.items():
             advance(name, 0)
             found[name] = measure(subject)
             advance(name, 1)
-    if subject.model.targets is not None:
-        total = sampler.planned_steps() * len(subject.model.classes) * request.n
-        with step_bar(total, "image steps") as advance:
-            found["samples"] = measure_samples(
-                subject, sampler, request.n, request.seed, lambda images: advance("sampling", images)
-            )
+    if subject.model.targets is None:
+        return found
+    images = _images(subject, company, request.n, guided)
+    judge = TextureJudge.fit(subject.patches)
+    with step_bar(sampler.planned_steps() * sum(images.values()), "image steps") as advance:
+        for name in images:
+            judged = Judged(subject, judge, sampler, request.n, request.seed, partial(advance, name))
+            found[name] = _of_samples(name, judged, company)
     return found
 
 
-def _sections(found: Found, folder: Path) -> list[Section]:
-    """Say what was found, in the order of the paper's figures."""
-    sections = [_of_denoising(found["denoising"], folder)]
-    if "matrix" in found:
-        text = "Held-out patches (columns) denoised with φ of each class (rows): right on the diagonal."
-        figures = {f"σ = {sigma:g}": folder / f"matrix-{sigma:g}.png" for sigma in MATRIX_SIGMAS}
-        sections.append(Section("Denoising with every φ (Fig. 2)", text, [], figures))
-    if "concentration" in found:
-        sections.append(_of_concentration(found["concentration"], folder))
-        sections.append(_of_embedding(found["embedding"], folder))
-    if "samples" in found:
-        sections.append(_of_samples(found["samples"], folder))
-    return sections
+def _images(subject: Subject, company: Company, n: int, guided: bool) -> dict[str, int]:
+    """Return how many images each measure of samples needs."""
+    classes = len(subject.model.classes)
+    images = {"samples": n * classes}
+    if guided or company.label:
+        images["ways"] = n * classes * (guided + (1 + len(OMEGAS)) * bool(company.label))
+    if company.single:
+        images["single"] = n
+    if guided:
+        images["release"] = FEW * classes * (1 + len(RELEASES))
+        images["interpolation"] = FEW * ALPHAS * min(PAIRS, classes * (classes - 1) // 2)
+    if guided and company.unseen:
+        images["unseen"] = FEW * len(company.unseen.classes)
+    return images
 
 
-def _of_denoising(found: Found, folder: Path) -> Section:
-    rows = [[name, *curve] for name, curve in ({"noisy": found["noisy"]} | found["psnr"]).items()]
-    rows.append(["residual of pure noise ÷ σ", *found["noise_residual"]])
-    header = ["PSNR in dB", *(f"σ = {sigma:g}" for sigma in found["sigma"])]
-    text = "Mean PSNR of held-out patches; the figure shows what each condition gains over none."
-    return Section("Denoising (Fig. 3, left)", text, [Table(header, rows)], {"Gain in PSNR": folder / "denoising.png"})
-
-
-def _of_concentration(found: Found, folder: Path) -> Section:
-    header = ["block", "ratio, median pair", "ratio, worst pair", "nearest centroid"]
-    rows = [
-        [name, layer["ratio_median"], layer["ratio_worst"], layer["nearest_centroid"]]
-        for name, layer in found["layers"].items()
-    ]
-    text = (
-        "Variance of φ(x) within a class, along the line to another class, over the squared distance of the centroids: "
-        "under 1, they are apart. Last column: share of held-out patches whose φ is nearest to that of their class."
-    )
-    figures = {"Eq. 5 by block": folder / "concentration.png"}
-    return Section("Concentration and separation (Fig. 4)", text, [Table(header, rows)], figures)
-
-
-def _of_embedding(found: Found, folder: Path) -> Section:
-    tables = [Table(["r", "A", "B"], [[found["r"], found["A"], found["B"]]])] if "r" in found else []
-    text = (
-        "Distance of two classes' densities (Eq. 7, from the network's own conditional scores) against the squared "
-        "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation."
-    )
-    figures = {"Pairs of classes": folder / "embedding.png", "Closest and farthest": folder / "pairs.png"}
-    return Section("Euclidean embedding (Fig. 5)", text, tables, figures)
-
-
-def _of_samples(found: Found, folder: Path) -> Section:
-    summary = Table(list(found["summary"]), [[f"{value:.3f}" for value in found["summary"].values()]])
-    rows = [[name, *(of_class[key] for key in COLUMNS)] for name, of_class in found["classes"].items()]
-    text = (
-        f"{found['n']} samples a class in {found['steps']} steps. hit: share that a linear classifier on texture "
-        "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics, "
-        "1 is that of held-out patches; diversity and contrast: 1 is that of real patches; memorised: 95th percentile "
-        "of the largest correlation with any place trained on, beside that of held-out patches."
-    )
-    tables = [summary, Table(["class", *(key.replace("_", " ") for key in COLUMNS)], rows)]
-    return Section("Samples", text, tables, {"Real patches and samples": folder / "samples.png"})
-
-
-def _lead(subject: Subject) -> str:
-    model, sizes = subject.model, subject.model.network.settings
-    parameters = sum(weight.numel() for weight in model.network.parameters())
-    return (
-        f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
-        f"{sizes['levels']} levels; "
-        f"{len(model.classes)} classes, patches of {model.patch} × {model.patch}."
-    )
-
-
-def _write_json(path: Path, found: Found) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n")
+def _of_samples(name: str, judged: Judged, company: Company) -> Found:
+    if name == "ways":
+        return ways(judged, company.label)
+    if name == "single" and company.single:
+        return single_class(judged, company.single)
+    if name == "unseen" and company.unseen:
+        return unseen(judged, company.unseen)
+    measures = {"samples": samples, "release": release, "interpolation": interpolation}
+    return measures[name](judged)
 
 
 def _print(found: Found, out: Path) -> None:

@@ -1,9 +1,8 @@
-"""What `fgs evaluate` measures of a trained model: the paper's Figures 2 to 5, and whether the samples are right.
+"""What `fgs evaluate` measures of a trained network: denoising and features, the paper's Figures 2 to 5.
 
-Every measure is a plain dict, which goes into `report.json`, and writes its figure.
+Every measure is a plain dict, which goes into `report.json`, and writes its figure. Of samples see `fgs.sampled`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,13 +14,9 @@ from torch import Tensor
 from fgs.data import Patches
 from fgs.denoised import denoise, denoise_held_out, nearest_centroid_accuracy, noise_residual
 from fgs.embedding import conditioned, density_distances, euclidean_fit, nearest_mean, separation
-from fgs.generate import Advance, Start, sample_rows
 from fgs.image_plots import curves, dots, image_grid, scatter
-from fgs.memorisation import largest_correlation
 from fgs.models import Model
 from fgs.noise import seeded
-from fgs.quality import Quality, TextureJudge
-from fgs.sampling import SISA
 from fgs.unet import GuidedUNet
 
 SIGMAS = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
@@ -40,13 +35,14 @@ class Subject:
     Attributes:
         model: the model.
         patches: what it was trained on and what was held out.
-        others: models to compare its denoising with, by name.
+        unconditional: a network of the mixture to compare its denoising with, and `label` one given labels, if any.
         folder: for the figures.
     """
 
     model: Model
     patches: Patches
-    others: dict[str, Model]
+    unconditional: Model | None
+    label: Model | None
     folder: Path
 
     def few_classes(self) -> Tensor:
@@ -59,9 +55,10 @@ def denoising(subject: Subject) -> Found:
     model, patches = subject.model, subject.patches
     found = denoise_held_out(model.network, model.targets, patches, SIGMAS, n=32)
     psnr = {name: curve for name, curve in found.items() if name != "noisy"}
-    for name, other in subject.others.items():
-        condition = "none" if other.targets is None else "right"
-        psnr[name] = denoise_held_out(other.network, other.targets, patches, SIGMAS, n=32)[condition]
+    for name, other in {"unconditional": subject.unconditional, "label": subject.label}.items():
+        if other:
+            condition = "right" if name == "label" else "none"
+            psnr[name] = denoise_held_out(other.network, other.targets, patches, SIGMAS, n=32)[condition]
     gains = {name: [a - b for a, b in zip(curve, psnr["none"], strict=True)] for name, curve in psnr.items()}
     curves(gains, SIGMAS, "σ", "gain over no condition (dB)", subject.folder / "denoising.png")
     shape = (16, model.colors, patches.patch, patches.patch)
@@ -156,50 +153,3 @@ def embedding(subject: Subject) -> Found:
     }
     image_grid(rows, [""] * 8, "closest and farthest pairs of classes in φ", subject.folder / "pairs.png")
     return found
-
-
-def samples(subject: Subject, sampler: SISA, n: int, seed: int, advance: Advance) -> Found:
-    """Samples of every class against real patches, by statistics that know nothing of the network, and memorisation."""
-    model, patches = subject.model, subject.patches
-    start = Start(model.mean, (patches.patch, patches.patch))
-    x = sample_rows(model.network, model.targets, n, sampler, start, seed, advance)
-    judge = TextureJudge.fit(patches)
-    classes: dict[str, Found] = {}
-    for y, name in enumerate(model.classes):
-        regions = patches.training_regions(y)
-        real = patches.held_out_crops(y, min(n, 64), seeded(seed, y))
-        copies = {"memorised": x[y][:64], "real_memorised": real}
-        classes[name] = judge(x[y], y)._asdict()
-        for key, images in copies.items():
-            classes[name][key] = float(largest_correlation(images, regions).quantile(0.95))
-    _show_samples(subject, x)
-    return {"n": n, "steps": sampler.planned_steps(), "classes": classes, "summary": _summary(classes)}
-
-
-def _summary(classes: dict[str, Found]) -> Found:
-    def over(key: str, reduce: Callable[[Tensor], Tensor]) -> float:
-        return float(reduce(torch.tensor([found[key] for found in classes.values()])))
-
-    return {
-        "hit": over("hit", torch.mean),
-        "real_hit": over("real_hit", torch.mean),
-        "distance_median": over("distance", torch.median),
-        "distance_worst": over("distance", torch.max),
-        "diversity_least": over("diversity", torch.min),
-        "diversity_most": over("diversity", torch.max),
-        "memorised": over("memorised", torch.median),
-        "real_memorised": over("real_memorised", torch.median),
-    }
-
-
-def _show_samples(subject: Subject, x: Tensor) -> None:
-    """Draw four real patches and four samples of every class."""
-    patches = subject.patches
-    rows = {
-        name: torch.cat([patches.training(y, 4, seeded(3, y)).cpu(), x[y][:4].cpu()])
-        for y, name in enumerate(patches.classes)
-    }
-    image_grid(rows, ["real"] * 4 + ["sample"] * 4, "", subject.folder / "samples.png")
-
-
-COLUMNS = (*Quality._fields, "memorised", "real_memorised")

@@ -1,5 +1,6 @@
 """Sampling images from a trained model: what to ask for, where to start, when to let go."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from fgs.noise import per_row, seeded
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, draw_start
 
-BATCH = 64  # images at a time; bounds the memory
+PIXELS = 2**16  # of the images of a batch; bounds the memory
 
 Advance = Callable[[int], None]
 """Is told after every step how many images it moved."""
@@ -74,7 +75,7 @@ def sample_rows(
     seed: int = 0,
     advance: Advance = lambda images: None,
 ) -> Tensor:
-    """Sample n images for every target, `BATCH` images at a time.
+    """Sample n images for every target, in batches of bounded memory.
 
     Args:
         score: the model's network, or one made of it.
@@ -90,9 +91,10 @@ def sample_rows(
     """
     targets = None if phi is None else phi.repeat_interleave(n, 0)
     images = []
-    for first in range(0, n if phi is None else len(phi) * n, BATCH):
-        of_batch = None if targets is None else targets[first : first + BATCH]
-        count = min(BATCH, n - first) if of_batch is None else len(of_batch)
+    total, at_once = n if phi is None else len(phi) * n, max(1, PIXELS // math.prod(start.size))
+    for first in range(0, total, at_once):
+        of_batch = None if targets is None else targets[first : first + at_once]
+        count = min(at_once, total - first)
         x = start.draw(count, sampler.sigma_0, seed, first, 0)
         for step in sampler.iterate(score, x, of_batch, seeded(seed, first, 1)):
             x = step.x

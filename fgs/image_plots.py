@@ -113,17 +113,35 @@ def dots(found: Mapping[str, Sequence[float]], names: Sequence[str], ylabel: str
 
 
 def scatter(
-    points: Sequence[tuple[float, float]], slopes: Mapping[str, float], labels: tuple[str, str], path: Path
+    points: Sequence[tuple[float, float]],
+    slopes: Mapping[str, float],
+    labels: tuple[str, str],
+    path: Path,
+    names: Sequence[str] = (),
+    scale: str = "log",
 ) -> None:
-    """Draw points on logarithmic axes, with lines of the slopes given by name."""
+    """Draw points, with their names where there are any, and lines of the slopes given by name.
+
+    Args:
+        points: (x, y) each.
+        slopes: of lines through the origin.
+        labels: of the axes.
+        path: file to write, atomically.
+        names: of the points.
+        scale: of both axes, "log" or "linear".
+    """
     figure, axes = _axes()
     x, y = np.array(points).T
-    axes.loglog(x, y, "o", color="#0072B2", ms=4, mec="white", mew=0.3)
+    axes.plot(x, y, "o", color="#0072B2", ms=4, mec="white", mew=0.3)
+    axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
     for name, slope in slopes.items():
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, slope * ends, color="#9a9a9a", lw=1)
         axes.annotate(name, (ends[1], slope * ends[1]), fontsize=8)
-    axes.set(xlabel=labels[0], ylabel=labels[1])
+    for name, point in zip(names, points, strict=False):
+        text = name.replace("_", " ")
+        axes.annotate(text, point, (0, 4), textcoords="offset points", fontsize=6, rotation=35, rotation_mode="anchor")
+    axes.margins(0.15 if names else 0.05)
     _save(figure, path)
 
 

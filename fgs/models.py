@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError, load_checkpoint
 from fgs.embedding import centroid
+from fgs.recipes import Recipe
 from fgs.unet import GuidedUNet, UNet
 
 SHIPPED = "textures.pt"  # in the folder of this module
@@ -27,14 +28,21 @@ class Model:
         targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
             mixture alone.
         mean: (C, 1, 1) m, the mean of the mixture, where sampling starts.
-        patch: pixels a side of what it was trained on.
+        recipe: how it was trained; where its images were is left out.
+        hashes: of the pixels of each class.
     """
 
     network: UNet
     classes: tuple[str, ...]
     targets: Tensor | None
     mean: Tensor
-    patch: int
+    recipe: Recipe
+    hashes: dict[str, str]
+
+    @property
+    def patch(self) -> int:
+        """Pixels a side of what it was trained on."""
+        return self.recipe.patch
 
     @property
     def colors(self) -> int:
@@ -98,6 +106,6 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
         assert targets is None or len(targets) == len(classes)
         with torch.no_grad():
             network(mean.expand(2, -1, 8, 8), None if targets is None else targets[[0, 0]])
-        return Model(network, classes, targets, mean, int(about["patch"]))
+        return Model(network, classes, targets, mean, Recipe(**about["recipe"]), dict(about["hashes"]))
     except (AssertionError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
         raise CheckpointError(f"{path}: what it says of its network does not fit it") from None

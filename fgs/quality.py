@@ -68,6 +68,10 @@ class TextureJudge:
         classifier = LinearClassifier.fit(flat, torch.arange(len(classes)).repeat_interleave(n))
         return cls(sd, classifier, reference / sd, held_out / sd, training.flatten(1).std(1))
 
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return the statistics of images (n, C, H, W) in units of their sd over all classes, (n, S)."""
+        return texture_statistics(x.cpu()) / self.sd
+
     def __call__(self, x: Tensor, y: int) -> Quality:
         """Judge samples x, (n, C, H, W) in [0, 1], of class y."""
         statistics = texture_statistics(x.cpu())

@@ -1,8 +1,8 @@
 """The recipe of a training on images: every choice that the paper leaves open, and what it builds."""
 
 import math
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +54,7 @@ class Recipe:
     color: bool = False
     patch: int = 32
     overlapping: bool = True
+    class_: list[str] | None = None
     downscale: int = 1
     normalize: bool = False
     held_out: float = 0.25
@@ -63,6 +64,7 @@ class Recipe:
     sigma_distribution: str = "squared"
     loss_weight: str = "inverse-variance"
     batch: int = 32
+    shared: int = 1
     steps: int | None = None
     minutes: float = 30.0
     learning_rate: float = 1e-3
@@ -82,10 +84,10 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: must be one of {', '.join(allowed)}, got {getattr(self, name)}")
-        for name in ("downscale", "batch"):
+        for name in ("downscale", "batch", "shared"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        for name in ("downscale", "normalize"):
+        for name in ("class_", "downscale", "normalize"):
             if self.data is None and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name}: is for images of --data; leave it out")
         if self.patch < 8:
@@ -114,17 +116,19 @@ class Recipe:
         Raises:
             ValueError: the batch cannot be divided among the processes.
         """
-        if self.batch % processes():
-            raise ValueError(f"batch: must be a multiple of the {processes()} processes, got {self.batch}")
+        if self.batch % (self.shared * processes()):
+            of = f"{self.shared} (shared)" + (f" × {processes()} processes" if processes() > 1 else "")
+            raise ValueError(f"batch: must be a multiple of {of}, got {self.batch}")
 
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
-                return network.features(x_prime)
+                return network.features(x_prime).repeat_interleave(self.shared, 0)
             return nn.functional.one_hot(y, len(patches.classes)).float() if isinstance(network, LabelUNet) else None
 
         def loss(network: nn.Module, generator: Generator) -> Tensor:
-            x, x_prime, y = patches.pairs(self.batch, generator)
-            x_prime, y = x_prime[share()], y[share()]
+            x, x_prime, y = patches.pairs(self.batch, generator, self.shared)
+            mine = share(self.batch)
+            x_prime, y = x_prime[share(len(x_prime))], y[mine]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
                 return denoising_loss(
@@ -134,7 +138,7 @@ class Recipe:
                     NOISE_LEVELS[self.sigma_distribution],
                     WEIGHTS[self.loss_weight],
                     self.p_drop,
-                    share=share(),
+                    share=mine,
                     generator=generator,
                 )
 
@@ -169,12 +173,28 @@ def best_device() -> str:
 
 
 def best_precision(device: str) -> str:
-    """Return bfloat16 where the hardware multiplies such numbers faster."""
+    """Return bfloat16 where the hardware multiplies such numbers faster; a CPU tries it, for some milliseconds.
+
+    What a processor says of itself does not tell: with AVX-512 but no AMX, bfloat16 is twice as fast on some and twice
+    as slow on others.
+    """
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if device == "cpu" and cpuinfo.exists() else ""
-    return "bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
+    if device != "cpu":
+        return "float32"
+    single, half = (_product_seconds(dtype) for dtype in (torch.float32, torch.bfloat16))
+    return "bfloat16" if 1.5 * half < single else "float32"
+
+
+def _product_seconds(dtype: torch.dtype, n: int = 512) -> float:
+    """Return how long a product of n × n matrices takes, the best of five."""
+    a = torch.ones(n, n, dtype=dtype)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        torch.mm(a, a)
+        times.append(time.perf_counter() - begin)
+    return min(times)
 
 
 def cost(recipe: Recipe, classes: int) -> dict[str, int]:
@@ -189,8 +209,8 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
     size, colors = recipe.patch, 3 if recipe.color else 1
     with torch.device("meta"):
         network = recipe.build_network(classes)
-        x = torch.empty(2, colors, size, size)
-        one_hot = torch.empty(2, classes)
+        x_prime = torch.empty(2, colors, size, size)
+        x, one_hot = x_prime.repeat(recipe.shared, 1, 1, 1), torch.empty(2 * recipe.shared, classes)
     kept = 0
 
     def count(tensor: Tensor) -> Tensor:
@@ -200,7 +220,9 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
 
     with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
         guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
-        phi = network.features(x) if isinstance(network, GuidedUNet) else one_hot if labelled else None
+        phi = one_hot if labelled else None
+        if isinstance(network, GuidedUNet):
+            phi = network.features(x_prime).repeat_interleave(recipe.shared, 0)
         network(x, phi).sum().backward()
     parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
     share = 0.5 if recipe.precision == "bfloat16" else 1.0
@@ -208,6 +230,6 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
         "parameters": parameters,
         "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
         "receptive_field": receptive_field(network),
-        "flops_per_pair": counter.get_total_flops() // 2,
-        "memory_bytes": 5 * 4 * parameters + int(share * kept * recipe.batch / 2),
+        "flops_per_pair": counter.get_total_flops() // len(x),
+        "memory_bytes": 5 * 4 * parameters + int(share * kept * recipe.batch / len(x)),
     }

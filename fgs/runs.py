@@ -26,12 +26,14 @@ from fgs.distributed import is_first
 from fgs.files import atomic
 from fgs.image_plots import image_grid
 from fgs.images import Skipped
+from fgs.models import Model
 from fgs.noise import seeded
 from fgs.recipes import Recipe
 from fgs.training import Record, Trainer
 from fgs.unet import GuidedUNet, LabelUNet, UNet
 
 CONFIG = "config.json"
+SOMEWHERE = "images"  # for the folder of the images
 SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
 DRAWS = 3  # what the seed is used for, beside those of `fgs.recipes`
 CHECKS = 20  # in a run
@@ -61,7 +63,10 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         folder = Path(recipe.data)
         if not folder.is_dir():
             raise ValueError(f"data: {folder} is no folder; name one that holds images")
-        images, skipped = read_images(folder, size, recipe.color, recipe.downscale, recipe.normalize)
+        fewest = 1 if recipe.guidance == "none" else 2
+        images, skipped = read_images(
+            folder, size, recipe.color, recipe.downscale, recipe.normalize, recipe.class_, fewest
+        )
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 
@@ -81,22 +86,21 @@ def read_config(folder: Path) -> tuple[Recipe, dict[str, str]]:
         raise CheckpointError(f"{folder / CONFIG}: not the settings of a run ({error})") from None
 
 
-def patches_of(folder: Path, data: Path | None = None) -> Patches:
-    """Read what a run was trained on, on the CPU.
+def patches_of(model: Model, data: Path | None) -> Patches:
+    """Read what a model was trained on, on the CPU.
 
     Args:
-        folder: of the run.
-        data: where the images are now, if they have moved.
+        model: says which classes, and with which hashes.
+        data: folder where the images of its classes are, others beside them or not; None if they are synthetic.
 
     Raises:
-        ContradictionError: the images have changed.
-        CheckpointError: there is no run, or its settings are damaged.
-        ValueError: there are no images; the message begins with "data".
+        ContradictionError: the images are not those that the model was trained on.
+        ValueError: there are no images; the message begins with "data", or "class".
         OSError: the images cannot be read.
     """
-    recipe, hashes = read_config(folder)
-    patches, now, _ = read_patches(replace(recipe, data=str(data) if data else recipe.data, device="cpu"))
-    _agree(hashes, now)
+    where = {"data": str(data), "class_": list(model.classes)} if data else {"data": None, "class_": None}
+    patches, now, _ = read_patches(replace(model.recipe, **where, device="cpu"))
+    _agree(model.hashes, now)
     return patches
 
 
@@ -159,13 +163,7 @@ class Run:
             ContradictionError: other settings are asked for, or the images have changed.
             CheckpointError: there is no run to resume, or its files are damaged.
         """
-        try:
-            config = json.loads((folder / CONFIG).read_text())
-            recipe, hashes = Recipe(**config["recipe"]), dict(config["classes"])
-        except OSError as error:
-            raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder / 'config.json'}: not the settings of a run ({error})") from None
+        recipe, hashes = read_config(folder)
         for name, value in asked.items():
             stored = getattr(recipe, name)
             if stored != value:
@@ -224,7 +222,8 @@ class Run:
             "kind": "images",
             "guidance": self.recipe.guidance,
             "classes": list(self.patches.classes),
-            "patch": self.patches.patch,
+            "hashes": self.hashes,
+            "recipe": asdict(replace(self.recipe, data=self.recipe.data and SOMEWHERE)),  # what ships names no folder
             "step": self.trainer.step,
             "targets": None if targets is None else targets.cpu(),
             "mean": mixture_mean(self.patches).cpu(),

@@ -44,7 +44,7 @@ class Request:
     size: int | None = None
     start: Path | None = None
     sigma: float | None = None
-    downscale: int = 1
+    downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
     h: float = 0.1
@@ -160,7 +160,7 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
         UnusableError: an image cannot be used.
     """
     if request.like:
-        phi = [model.phi(_patches(path, model, request.downscale)) for path in request.like]
+        phi = [model.phi(_patches(path, model, request.downscale or model.recipe.downscale)) for path in request.like]
         return [f"like {path.stem}" for path in request.like], torch.stack(phi)
     if request.between:
         a, b = (model.target(name) for name in request.between)
@@ -198,7 +198,7 @@ def _start(model: Model, request: Request) -> Start:
         size = request.size or model.patch
         return Start(model.mean, (size, size))
     size = request.size or SMALLEST
-    image = _read(request.start, model, request.downscale, size)
+    image = _read(request.start, model, request.downscale or model.recipe.downscale, size)
     if request.size:
         top, left = ((length - size) // 2 for length in image.shape[1:])
         image = image[:, top : top + size, left : left + size]

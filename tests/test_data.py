@@ -70,6 +70,15 @@ def test_a_pair_is_two_patches_and_classes_come_equally_often():
     assert all(torch.equal(a, b) for a, b in zip((x, x_prime, y), again, strict=True))
 
 
+def test_pairs_can_have_x_prime_in_common():
+    patches = Patches(IMAGES, 10, overlapping=False)
+    x, x_prime, y = patches.pairs(3000, seeded(1), shared=3)
+    assert (len(x), len(x_prime), len(y)) == (3000, 1000, 3000)
+    every = places(x_prime).repeat_interleave(3, 0)
+    assert (places(x) != every).any(1).all()
+    assert torch.equal(torch.tensor([0, 1, 2, 2, 2, 2, 2, 2])[every[:, 0]], y)
+
+
 def test_every_patch_of_a_class_is_drawn_equally_often():
     patches = Patches({"a": numbered((10, 40), (12, 10), (10, 10)), "b": numbered((10, 40))}, 10)
     _, x_prime, y = patches.pairs(40_000, seeded(2))

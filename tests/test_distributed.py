@@ -38,7 +38,7 @@ def one_of_two(rank, guidance, port, folder):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     with process_group():
-        assert (processes(), is_first(), share()) == (2, rank == 0, slice(rank, None, 2))
+        assert (processes(), is_first(), share(6)) == (2, rank == 0, slice(3 * rank, 3 * rank + 3))
         assert average([rank, 4.0]) == [0.5, 4.0]
         loss, gradient = gradients(guidance)
         torch.save((average([loss.item()])[0], gradient), folder / f"{rank}.pt")
@@ -56,7 +56,7 @@ def test_the_averaged_gradients_are_those_of_one_process(tmp_path, guidance):
 
 
 def test_one_process_needs_no_others():
-    assert (processes(), is_first(), share(), average([3.0])) == (1, True, slice(None), [3.0])
+    assert (processes(), is_first(), share(6), average([3.0])) == (1, True, slice(0, 6), [3.0])
     with process_group():
         assert processes() == 1
 
@@ -84,7 +84,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
     command = [*TORCHRUN, *map(str, QUICK), "--steps", "2", "--batch", "5", "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "fgs: --batch: must be a multiple of the 2 processes, got 5" in done.stderr
+    assert "fgs: --batch: must be a multiple of 1 (shared) × 2 processes, got 5" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

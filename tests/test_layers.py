@@ -38,6 +38,8 @@ FLOORS = (
         "fgs.denoised",
         "fgs.evaluation",
         "fgs.evaluate_command",
+        "fgs.sampled",
+        "fgs.sections",
     },
     {"toy"},
     {"cli"},

@@ -87,7 +87,7 @@ def test_the_baselines_train_too(tmp_path, guidance):
 def test_training_lowers_the_loss(tmp_path):
     run = Run.start(tmp_path / "run", Recipe(**TINY | {"steps": 60, "batch": 8}))
     losses = [record.loss for record in run.train()]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_what_cannot_be_resumed(tmp_path, whole):

@@ -1,0 +1,200 @@
+"""What `fgs evaluate` measures of samples: are they right, who guides best, how far does φ carry (Fig. 7 to 13)?
+
+Samples are judged by texture statistics, which know nothing of the network. Every measure is a plain dict, which goes
+into `report.json`, and writes its figure.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import torch
+from torch import Tensor
+
+from fgs.data import Patches
+from fgs.embedding import interpolate
+from fgs.evaluation import Found, Subject
+from fgs.generate import Advance, Released, Start, sample_rows
+from fgs.guidance import ClassifierFreeGuidance
+from fgs.image_plots import image_grid, scatter
+from fgs.measures import energy_distance
+from fgs.memorisation import largest_correlation
+from fgs.models import Model
+from fgs.noise import seeded
+from fgs.protocols import ProjectedScore
+from fgs.quality import Quality, TextureJudge
+from fgs.sampling import SISA
+from fgs.unet import GuidedUNet
+
+COPIES = 64  # samples a class that are searched for in the training images
+FEW = 32  # samples of each class, or of each place between two, where many are asked for
+OMEGAS = (1.0, 4.0)  # of classifier-free guidance
+RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
+UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
+ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
+REAL, SINGLE, UNSEEN = 3, 4, 5  # what the seed is used for
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a model is sampled and judged.
+
+    Attributes:
+        subject: what is evaluated.
+        judge: fitted to its patches.
+        sampler: of Algorithm 1.
+        n: samples of each class.
+        seed: of the samples.
+        advance: told of every step of the sampler.
+    """
+
+    subject: Subject
+    judge: TextureJudge
+    sampler: SISA
+    n: int
+    seed: int
+    advance: Advance
+
+    def draw(self, score: ProjectedScore, phi: Tensor | None, n: int) -> Tensor:
+        """Sample n images of the trained size for every row of φ, (rows, n, C, H, W)."""
+        patch, mean = self.subject.patches.patch, self.subject.model.mean
+        return sample_rows(score, phi, n, self.sampler, Start(mean, (patch, patch)), self.seed, self.advance)
+
+    def classes(self, x: Tensor) -> dict[str, Found]:
+        """Judge the samples of every class, (K, n, C, H, W)."""
+        return {name: self.judge(x[y], y)._asdict() for y, name in enumerate(self.subject.model.classes)}
+
+
+def samples(judged: Judged) -> Found:
+    """Samples of every class against real patches, and whether they are copies of any."""
+    subject = judged.subject
+    x = judged.draw(subject.model.network, subject.model.targets, judged.n)
+    classes = judged.classes(x)
+    for y, name in enumerate(subject.model.classes):
+        regions = subject.patches.training_regions(y)
+        real = subject.patches.held_out_crops(y, COPIES, seeded(judged.seed, y))
+        for key, images in {"memorised": x[y][:COPIES], "real_memorised": real}.items():
+            classes[name][key] = float(largest_correlation(images, regions).quantile(0.95))
+    rows = {
+        name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
+        for y, name in enumerate(subject.model.classes)
+    }
+    image_grid(rows, ["real"] * 4 + ["sample"] * 6, "", subject.folder / "samples.png")
+    excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
+    summary = summarise(classes) | {"memorised_excess_worst": max(excess)}
+    return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
+
+
+def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Summarise `Quality` over the classes."""
+
+    def over(key: str, reduce: Callable[[Tensor], Tensor]) -> float:
+        return float(reduce(torch.tensor([found[key] for found in classes.values()])))
+
+    return {
+        "hit": over("hit", torch.mean),
+        "real_hit": over("real_hit", torch.mean),
+        "distance_median": over("distance", torch.median),
+        "distance_worst": over("distance", torch.max),
+        "diversity_least": over("diversity", torch.min),
+        "diversity_most": over("diversity", torch.max),
+    }
+
+
+def ways(judged: Judged, label: Model | None) -> Found:
+    """The same table for every way to guide: one sample's φ instead of the centroid, labels, CFG."""
+    subject = judged.subject
+    model, classes = subject.model, len(subject.model.classes)
+    found = {}
+    if isinstance(model.network, GuidedUNet):
+        each = torch.cat([subject.patches.training(y, judged.n, seeded(SINGLE, y)) for y in range(classes)])
+        with torch.no_grad():
+            phi = torch.cat([model.network.features(part) for part in each.split(64)])  # type: ignore[no-untyped-call]
+        x = judged.draw(model.network, phi, 1)
+        x = x.reshape(classes, judged.n, *x.shape[2:])
+        found["features, each sample by one x'"] = summarise(judged.classes(x))
+    if label:
+        rules: dict[str, ProjectedScore] = {"label": label.network}
+        rules |= {f"CFG, ω = {w:g}": ClassifierFreeGuidance(label.network, label.network, w) for w in OMEGAS}
+        for name, score in rules.items():
+            found[name] = summarise(judged.classes(judged.draw(score, label.targets, judged.n)))
+    return found
+
+
+def single_class(judged: Judged, single: Model) -> Found:
+    """Samples of a network that was trained on one class alone: the best that this size can do (Fig. 3 right)."""
+    y = judged.subject.model.classes.index(single.classes[0])
+    x = judged.draw(single.network, None, judged.n)
+    return {"class": single.classes[0]} | judged.judge(x[0], y)._asdict()
+
+
+def release(judged: Judged) -> Found:
+    """How early guidance can end (Fig. 13): class hit when it ends at each σ, and the largest σ that changes nothing.
+
+    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one.
+    """
+    model = judged.subject.model
+    assert model.targets is not None
+    hits = {}
+    for level in (0.0, *RELEASES):
+        x = judged.draw(Released(model.network, model.network, level), model.targets, FEW)
+        hits[level] = [found["hit"] for found in judged.classes(x).values()]
+    free = []
+    for y in range(len(model.classes)):
+        kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
+        free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
+    distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
+    points = list(zip(distances, free, strict=True))
+    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num())
+    labels = ("distance of φ to the nearest other class", "σ below which letting go changes nothing")
+    scatter(points, {}, labels, judged.subject.folder / "release.png", model.classes, "linear")
+    return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
+        "hits": {f"{level:g}": row for level, row in hits.items()}
+    }
+
+
+def interpolation(judged: Judged) -> Found:
+    """Samples between two classes (Fig. 8): how far their statistics have come from one to the other, at each α."""
+    subject = judged.subject
+    targets, names = subject.model.targets, subject.model.classes
+    assert targets is not None
+    between = torch.cdist(targets, targets)
+    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: float(between[pair]))
+    chosen = [pairs[round(k)] for k in torch.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).tolist()]
+    rows, found = {}, []
+    for a, b in chosen:
+        x = judged.draw(subject.model.network, interpolate(targets[a], targets[b], torch.linspace(0, 1, ALPHAS)), FEW)
+        means = torch.stack([judged.judge.scaled(part).mean(0) for part in x])
+        way = means[-1] - means[0]
+        progress = ((means - means[0]) @ way / way.square().sum()).tolist()
+        monotone = all(first < second for first, second in pairwise(progress))
+        found.append({"pair": [names[a], names[b]], "distance": float(between[a, b]), "progress": progress})
+        found[-1]["monotone"] = monotone
+        ends = [subject.patches.training(y, 1, seeded(REAL, y)) for y in (a, b)]
+        rows[f"{names[a]}\n{names[b]}"] = torch.cat([ends[0], *x[:, :1], ends[1]])
+    columns = ["real", *(f"α = {alpha:.2g}" for alpha in torch.linspace(0, 1, ALPHAS).tolist()), "real"]
+    image_grid(rows, columns, "", subject.folder / "interpolation.png")
+    return {"alphas": torch.linspace(0, 1, ALPHAS).tolist(), "pairs": found}
+
+
+def unseen(judged: Judged, others: Patches) -> Found:
+    """Samples like images of classes never trained on: are they nearer to those than to any class that was?"""
+    model = judged.subject.model
+    found: dict[str, Found] = {}
+    rows = {}
+    for y, name in enumerate(others.classes):
+        phi = model.phi(others.training(y, 64, seeded(UNSEEN, y)))
+        x = judged.draw(model.network, phi[None], FEW)[0]
+        real = others.held_out_crops(y, FEW, seeded(UNSEEN, y, 1))
+        statistics = judged.judge.scaled(x)
+        own = float(energy_distance(statistics, judged.judge.scaled(real)))
+        trained = [float(energy_distance(statistics, other)) for other in judged.judge.reference]
+        nearest = min(range(len(trained)), key=trained.__getitem__)
+        found[name] = {"own": own, "nearest": trained[nearest], "class": model.classes[nearest]}
+        rows[name] = torch.cat([real[:4], x[:4]])
+    image_grid(rows, ["real"] * 4 + ["sample"] * 4, "", judged.subject.folder / "unseen.png")
+    nearer = [line["own"] < line["nearest"] for line in found.values()]
+    return {"classes": found, "share_nearer_to_itself": sum(nearer) / len(nearer)}
+
+
+COLUMNS = (*Quality._fields, "memorised", "real_memorised")
