@@ -345,6 +345,22 @@ def sample(
 
 
 @app.command()
+def embed(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint; `shipped` for the model that ships.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    downscale: Annotated[
+        int | None, typer.Option(help="Average blocks of so many pixels a side; as trained if left out.")
+    ] = None,
+    out: Annotated[Path | None, _output(help="File for φ, an array (images, F); beside it the names.")] = None,
+    json_: Annotated[bool, _output("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Compute the features φ of images, and which classes are nearest to them."""
+    from fgs.embed_command import embed
+
+    embed(run, images, downscale, out, json_)
+
+
+@app.command()
 def evaluate(
     run: Annotated[
         Path | None, typer.Argument(help="Folder of a run, or a checkpoint; the model that ships if left out.")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError, load_checkpoint
 from fgs.embedding import centroid
+from fgs.images import UnusableError, read_image
 from fgs.recipes import Recipe
 from fgs.unet import GuidedUNet, UNet
 
@@ -62,6 +63,38 @@ class Model:
             raise ValueError("class: the model was trained without classes (guidance none)")
         return self.targets[self.classes.index(name)]
 
+    def read(self, path: Path, smallest: int, downscale: int | None = None) -> Tensor:
+        """Read an image as those that it was trained on were prepared, (C, H, W) in [0, 1].
+
+        Args:
+            path: of the image.
+            smallest: pixels a side that it must have.
+            downscale: average blocks of so many pixels a side; None is as in the training.
+
+        Raises:
+            UnusableError: it cannot be used; the message names it.
+        """
+        try:
+            recipe = self.recipe
+            image = read_image(path, self.colors == 3, downscale or recipe.downscale, recipe.normalize)
+            if min(image.shape[1:]) < smallest:
+                size = f"{image.shape[2]} × {image.shape[1]}"
+                raise UnusableError(f"{size} pixels are too few; needs {smallest} a side")
+        except UnusableError as error:
+            raise UnusableError(f"{path}: {error}") from None
+        return image.float() / 255
+
+    def phi_of(self, path: Path, downscale: int | None = None) -> Tensor:
+        """Return the centroid of φ over the patches side by side of one image, (F,); arguments as in `read`.
+
+        Raises:
+            UnusableError: the image cannot be used; the message names it.
+            ValueError: the network has no features.
+        """
+        image = self.read(path, self.patch, downscale)
+        tiles = image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch)
+        return self.phi(tiles.flatten(1, 2).transpose(0, 1))
+
     @torch.no_grad()
     def phi(self, x: Tensor) -> Tensor:
         """Return the centroid of φ over images that need not be of any class it knows, (F,).
@@ -79,12 +112,12 @@ class Model:
 
 
 def load_model(path: Path | None = None) -> Model:
-    """Load the model of a run's folder, or of a checkpoint in one; without a path the one that ships.
+    """Load the model of a run's folder, or of a checkpoint in one; without a path, or by its name, the one that ships.
 
     Raises:
         CheckpointError: there is none, or it is damaged; the message names the file.
     """
-    if path is None:
+    if path is None or (path == Path("shipped") and not path.exists()):
         path = Path(str(files("fgs"))) / SHIPPED
         if not path.exists():
             raise CheckpointError("no model ships with this version; name the folder of a run")

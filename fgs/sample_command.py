@@ -17,7 +17,7 @@ from fgs.embedding import interpolate
 from fgs.files import atomic, output_folder
 from fgs.generate import Released, Start, sample_rows, trajectory
 from fgs.image_plots import film, image_grid
-from fgs.images import UnusableError, read_image, write_image
+from fgs.images import UnusableError, write_image
 from fgs.models import Model, load_model
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, NotConvergingError, fixed, growing
@@ -160,7 +160,7 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
         UnusableError: an image cannot be used.
     """
     if request.like:
-        phi = [model.phi(_patches(path, model, request.downscale or model.recipe.downscale)) for path in request.like]
+        phi = [model.phi_of(path, request.downscale) for path in request.like]
         return [f"like {path.stem}" for path in request.like], torch.stack(phi)
     if request.between:
         a, b = (model.target(name) for name in request.between)
@@ -174,31 +174,12 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
     return list(names), torch.stack([model.target(name) for name in names])
 
 
-def _patches(path: Path, model: Model, downscale: int) -> Tensor:
-    """Divide an image into patches side by side of the size that the model was trained on, (N, C, patch, patch)."""
-    image = _read(path, model, downscale, model.patch)
-    tiles = image.unfold(1, model.patch, model.patch).unfold(2, model.patch, model.patch)
-    return tiles.flatten(1, 2).transpose(0, 1)
-
-
-def _read(path: Path, model: Model, downscale: int, smallest: int) -> Tensor:
-    """Read an image in [0, 1], (C, H, W)."""
-    try:
-        image = read_image(path, model.colors == 3, downscale)
-    except UnusableError as error:
-        raise UnusableError(f"{path}: {error}") from None
-    if min(image.shape[1:]) < smallest:
-        size = f"{image.shape[2]} × {image.shape[1]}"
-        raise UnusableError(f"{path}: {size} pixels are too few; needs {smallest} a side")
-    return image.float() / 255
-
-
 def _start(model: Model, request: Request) -> Start:
     if request.start is None:
         size = request.size or model.patch
         return Start(model.mean, (size, size))
     size = request.size or SMALLEST
-    image = _read(request.start, model, request.downscale or model.recipe.downscale, size)
+    image = model.read(request.start, size, request.downscale)
     if request.size:
         top, left = ((length - size) // 2 for length in image.shape[1:])
         image = image[:, top : top + size, left : left + size]

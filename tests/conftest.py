@@ -5,6 +5,10 @@ import pytest
 import torch
 
 import cli
+from fgs import runs
+from fgs.data import write_textures
+from fgs.recipes import Recipe
+from fgs.runs import Run
 from toy import GaussianMixture
 
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
@@ -44,3 +48,28 @@ def fgs(capsys, monkeypatch):
         return end.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def textures(tmp_path_factory):
+    """A folder of six classes: four to train on, two never to be trained on."""
+    folder = tmp_path_factory.mktemp("textures")
+    assert len(list(write_textures(folder, 6, 1, 120, False, 0))) == 6
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(textures, tmp_path_factory):
+    """Folders of networks of four textures, trained for a few steps: by features, by labels, of the mixture, of one."""
+    names = sorted(path.stem for path in textures.iterdir())
+    classes = {"features": names[:4], "label": names[:4], "none": names[:4], "single": names[:1]}
+    folders = {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "CHECKS", 1)
+        for name, of_run in classes.items():
+            guidance = "none" if name == "single" else name
+            settings = {"patch": 20, "batch": 8, "steps": 60, "learning_rate": 3e-3, "data": str(textures)}
+            folders[name] = tmp_path_factory.mktemp("runs") / name
+            for _ in Run.start(folders[name], Recipe(guidance=guidance, class_=of_run, **settings)).train():
+                pass
+    return folders

@@ -7,30 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fgs import runs
 from fgs.images import write_image
 from fgs.models import load_model
 from fgs.noise import seeded
-from fgs.recipes import Recipe
-from fgs.runs import Run
 
 QUICK = ("--steps", 8, "--beta", 0.9)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Networks of synthetic textures: guided by features, given labels, of the mixture alone."""
-    folders = {}
-    patched = pytest.MonkeyPatch()
-    patched.setattr(runs, "CHECKS", 1)
-    for guidance in ("features", "label", "none"):
-        folder = tmp_path_factory.mktemp("runs") / guidance
-        trained = Run.start(folder, Recipe(guidance=guidance, patch=16, batch=8, steps=60, learning_rate=3e-3))
-        for _ in trained.train():
-            pass
-        folders[guidance] = folder
-    patched.undo()
-    return folders
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +26,9 @@ def test_two_classes(fgs, run, tmp_path):
     arguments = [part for name in names for part in ("--class", name)]
     code, out, err = fgs("sample", run["features"], *arguments, "--n", 3, *QUICK, "--out", tmp_path / "out", "--gif")
     assert (code, err) == (0, "")
-    assert "2 × 3 images of 16 × 16" in out
+    assert "2 × 3 images of 20 × 20" in out
     with np.load(tmp_path / "out/samples.npz") as arrays:
-        assert arrays["samples"].shape == (6, 1, 16, 16)
+        assert arrays["samples"].shape == (6, 1, 20, 20)
         assert 0 <= arrays["samples"].min() <= arrays["samples"].max() <= 1
         assert arrays["labels"].tolist() == [0, 0, 0, 1, 1, 1]
         assert tuple(arrays["classes"]) == names
@@ -62,7 +43,7 @@ def test_two_classes(fgs, run, tmp_path):
 def test_all_classes_and_another_size_as_json(fgs, run, tmp_path):
     code, out, _ = fgs("sample", run["features"], "--n", 1, "--size", 23, *QUICK, "--out", tmp_path / "out", "--json")
     about = json.loads(out)
-    assert (code, about["size"], len(about["rows"])) == (0, [23, 23], 16)
+    assert (code, about["size"], len(about["rows"])) == (0, [23, 23], 4)
     assert about["steps"] <= 8
 
 
@@ -76,7 +57,7 @@ def test_a_seed_repeats_the_samples(fgs, run, tmp_path, guidance):
     one = draw(1, "a")
     np.testing.assert_array_equal(one, draw(1, "b"))
     assert np.abs(one - draw(2, "c")).mean() > 1e-3
-    assert len(one) == (1 if guidance == "none" else 16)
+    assert len(one) == (1 if guidance == "none" else 4)
 
 
 def test_like_a_photograph(fgs, run, photo, tmp_path):
@@ -117,11 +98,11 @@ def test_nothing_ships_yet_or_it_is_used(fgs, tmp_path):
 
 
 BAD = {
-    "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; did you mean bricks"),
+    "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; did you mean "),
     "two questions": (["--class", "bricks", "--unguided"], "--unguided: give one of"),
     "too small": (["--size", "9"], "--size: must be at least 16, got 9"),
     "no image": (["--like", "nowhere.png"], "nowhere.png: No such file"),
-    "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 16 a side"),
+    "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 20 a side"),
     "start alone": (["--start", "tiny.png"], "--sigma: --start and --sigma go together"),
     "steps": (["--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
@@ -142,6 +123,31 @@ def test_bad_input_is_one_line(fgs, run, tmp_path, monkeypatch, name):
     assert line in err
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.png"]
+
+
+def test_embedding_images(fgs, run, textures, tmp_path):
+    paths = sorted(textures.glob("*.png"))[:3]
+    code, out, err = fgs("embed", run["features"], *paths, "--out", tmp_path / "phi.npy", "--json")
+    assert (code, err) == (0, "")
+    model = load_model(run["features"])
+    about = json.loads(out)
+    phi = np.load(tmp_path / "phi.npy")
+    assert phi.shape == (3, about["feature_dim"]) == (3, model.targets.shape[1])
+    assert json.loads((tmp_path / "phi.json").read_text()) == [path.name for path in paths]
+    for path, row in zip(paths, phi, strict=True):
+        distances = (model.targets - torch.from_numpy(row)).norm(dim=1)
+        nearest = about["nearest"][str(path)]
+        assert next(iter(nearest)) == model.classes[int(distances.argmin())]
+        assert list(nearest.values()) == pytest.approx(distances.sort().values[:3].tolist(), rel=1e-4)
+    assert f"{paths[0]}: " in fgs("embed", run["features"], paths[0])[1]
+
+
+def test_embedding_what_cannot_be(fgs, run, photo, tmp_path):
+    code, _, err = fgs("embed", run["features"], tmp_path / "nowhere.png")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nowhere.png: No such file" in err
+    assert "RUN: needs a network guided by features" in fgs("embed", run["label"], photo)[2]
+    assert "--out: must end in .npy" in fgs("embed", run["features"], "a.png", "--out", "phi.txt")[2]
 
 
 def test_what_is_no_model(fgs, tmp_path):

@@ -37,6 +37,7 @@ FLOORS = (
         "fgs.sample_command",
         "fgs.denoised",
         "fgs.evaluation",
+        "fgs.embed_command",
         "fgs.evaluate_command",
         "fgs.sampled",
         "fgs.sections",

@@ -1,0 +1,119 @@
+"""`fgs evaluate` as a person meets it, with networks trained for a few steps; what is measured is tested elsewhere."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from html import escape
+
+import pytest
+
+from fgs import evaluate_command, sampled
+from fgs.models import load_model
+
+QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
+FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "pairs", "samples")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_samples():
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name in ((sampled, "FEW"), (evaluate_command, "FEW"), (sampled, "COPIES")):
+            patched.setattr(module, name, 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def report(run, textures, tmp_path_factory):
+    """A report with all the company that a model can have."""
+    out = tmp_path_factory.mktemp("reports") / "full"
+    against = {"unconditional": run["none"], "label": run["label"], "single": run["single"], "unseen": textures}
+    request = {"n": 6, "steps": 8, "beta": 0.9}
+    evaluate_command.evaluate(run["features"], None, against, request, out, as_json=True)
+    return out
+
+
+def test_everything_is_measured(report, run):
+    found = json.loads((report / "report.json").read_text())
+    classes = load_model(run["features"]).classes
+    assert set(found["denoising"]["psnr"]) == {"none", "right", "wrong", "unconditional", "label"}
+    assert set(found["samples"]["classes"]) == set(found["release"]["classes"]) == set(classes)
+    ways = {"features, each sample by one x'", "label", "CFG, ω = 1", "CFG, ω = 4"}
+    assert set(found["ways"]) == ways
+    assert found["single"]["class"] == classes[0]
+    assert len(found["unseen"]["classes"]) == 2
+    assert not set(found["unseen"]["classes"]) & set(classes)
+    for line in found["interpolation"]["pairs"]:
+        assert line["progress"][0] == 0
+        assert line["progress"][-1] == pytest.approx(1)
+    distances = [line["distance"] for line in found["interpolation"]["pairs"]]
+    assert distances == sorted(distances)
+
+
+def test_the_report_holds_its_figures_and_asks_for_nothing(report):
+    page = (report / "report.html").read_text()
+    drawn = {path.read_bytes() for path in report.glob("*.png")}
+    assert {base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", page)} == drawn
+    assert {f"{name}.png" for name in (*FIGURES, "release", "interpolation", "unseen")} == {
+        path.name for path in report.glob("*.png")
+    }
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "<script" not in page
+
+
+def test_a_network_of_the_mixture_is_measured_as_far_as_it_goes(fgs, run, tmp_path):
+    code, out, err = fgs("evaluate", run["none"], *QUICK, "--out", tmp_path / "out", "--json")
+    assert (code, err) == (0, "")
+    assert set(json.loads(out)) == {"denoising"}
+    code, out, err = fgs("evaluate", run["label"], *QUICK, "--out", tmp_path / "label")
+    assert (code, err) == (0, "")
+    assert "samples: hit" in out
+
+
+def test_a_checkpoint_needs_its_images_named(fgs, run, textures, tmp_path):
+    checkpoint = run["none"] / "network.pt"
+    code, _, err = fgs("evaluate", checkpoint, *QUICK, "--out", tmp_path / "out")
+    assert (code, err) == (2, "fgs: --data: name the folder of the images that the model was trained on\n")
+    assert fgs("evaluate", checkpoint, "--data", textures, *QUICK, "--out", tmp_path / "out")[0] == 0
+
+
+def test_bad_company_is_one_line(fgs, run, tmp_path):
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for name in load_model(run["features"]).classes:
+        (changed / f"{name}.png").write_bytes(b"")
+    for arguments, line in (
+        (["--label", run["none"]], "--label: was trained without labels"),
+        (["--single", run["none"]], "--single: was trained on 4 classes"),
+        (["--unconditional", tmp_path / "nowhere"], "RUN: "),
+        (["--unseen", tmp_path / "nowhere"], "--unseen: "),
+        (["--data", changed], "--data: "),
+        (["--n", 0], "--n: must be at least 1"),
+    ):
+        code, out, err = fgs("evaluate", run["features"], *arguments, "--out", tmp_path / "out")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert line in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_the_screen(report, tmp_path, width):
+    """Nothing is wider than the window but what scrolls by itself, and no error is logged."""
+    probe = tmp_path / "probe.html"  # a frame, since Chromium's own window cannot be as narrow as a phone
+    script = (
+        "onload=()=>{const p=document.querySelector('iframe').contentDocument;const w=p.documentElement;"
+        "const broken=[...p.images].filter(i=>!i.naturalWidth).length;"
+        "document.title=`width ${w.scrollWidth} of ${w.clientWidth}, broken ${broken}`}"
+    )
+    page = escape((report / "report.html").read_text())
+    frame = f'<iframe style="border:0;width:{width}px;height:100000px" srcdoc="{page}"></iframe>'
+    probe.write_text(f"<body>{frame}<script>{script}</script></body>")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
+    command += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--enable-logging=stderr", "--dump-dom", probe.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    inner, outer, broken = map(int, re.search(r"width (\d+) of (\d+), broken (\d+)", done.stdout).groups())
+    assert (inner, outer, broken) == (width, width, 0)
+    assert "CONSOLE" not in done.stderr
