@@ -240,6 +240,10 @@ def train_images(
         str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
     ] = "auto",
     device: Annotated[str, _training(metavar="auto|cpu|cuda|mps", help="Where to train.")] = "auto",
+    compile_: Annotated[
+        bool,
+        _training("--compile", help="Compile the network first: minutes that pay on a GPU; needs a compiler."),
+    ] = False,
     seed: Annotated[int, _training(help="Seed of everything drawn.")] = 0,
     out: Annotated[Path, _run(help="New folder for weights, metrics and pictures.")] = Path("run"),
     resume: Annotated[Path | None, _run(help="Go on with the run in this folder, with its own options.")] = None,
@@ -270,6 +274,7 @@ def train_images(
         "learning_rate": learning_rate,
         "precision": precision,
         "device": device,
+        "compile_": compile_,
         "seed": seed,
     }
     given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}

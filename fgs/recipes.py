@@ -70,6 +70,7 @@ class Recipe:
     learning_rate: float = 1e-3
     precision: str = "float32"
     device: str = "cpu"
+    compile_: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

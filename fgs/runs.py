@@ -130,6 +130,10 @@ class Run:
         seed = int(seeded(recipe.seed, DRAWS).initial_seed())
         loss = recipe.build_loss(self.patches)
         self.trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed)
+        if recipe.compile_:  # after the trainer has copied the network, whose average is only measured now and then
+            network.compile()
+            if isinstance(network, GuidedUNet):
+                network.features = torch.compile(network.features)  # type: ignore[method-assign]
         self.metrics: list[dict[str, Any]] = []
         self.loss: float | None = None
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -15,6 +16,7 @@ from fgs.recipes import Recipe
 from fgs.runs import ContradictionError, Run
 from fgs.textures import draw_textures
 from fgs.training import NotFiniteError
+from fgs.unet import GuidedUNet
 
 TINY = {"patch": 8, "batch": 3, "steps": 8}
 
@@ -88,6 +90,15 @@ def test_training_lowers_the_loss(tmp_path):
     run = Run.start(tmp_path / "run", Recipe(**TINY | {"steps": 60, "batch": 8}))
     losses = [record.loss for record in run.train()]
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # of the compiler's
+def test_a_compiled_network_learns_the_same(tmp_path, whole):
+    compiled = finish(Run.start(tmp_path / "run", Recipe(**TINY | {"compile_": True})))
+    torch.testing.assert_close(weights(compiled), weights(whole), atol=1e-4, rtol=1e-3)
+    assert isinstance(load_checkpoint(compiled.folder / "network.pt").networks["features"], GuidedUNet)
 
 
 def test_what_cannot_be_resumed(tmp_path, whole):
