@@ -231,11 +231,15 @@ def train_images(
     loss_weight: Annotated[
         str, _method(metavar="none|inverse-sd|inverse-variance", help="Of squared errors by σ; none is the paper's.")
     ] = "inverse-variance",
-    batch: Annotated[int, _training(help="Pairs of a step.")] = 32,
-    shared: Annotated[int, _training(help="Pairs of a batch that have x' in common, which saves passes.")] = 1,
+    batch: Annotated[int | None, _training(help="Pairs of a step; 8 for small, 64 for paper.")] = None,
+    shared: Annotated[
+        int | None, _training(help="Pairs that have x' in common, which saves passes; 4 for small, 1 for paper.")
+    ] = None,
     steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
     minutes: Annotated[float, _training(help="Training time.")] = 30.0,
-    learning_rate: Annotated[float, _training(help="The highest; it falls to 0.")] = 1e-3,
+    learning_rate: Annotated[
+        float | None, _training(help="The highest; it falls to 0. 0.002 for small, 0.001 for paper.")
+    ] = None,
     precision: Annotated[
         str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
     ] = "auto",

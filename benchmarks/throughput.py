@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fgs.data import Patches, draw_images
 from fgs.features import channel_means
 from fgs.noise import seeded
-from fgs.recipes import PATCH, Recipe, best_precision, cost
+from fgs.recipes import DEFAULTS, Recipe, best_precision, cost
 from fgs.training import Budget, Trainer
 from fgs.unet import PRESETS, GuidedUNet
 
@@ -105,7 +105,7 @@ def main(presets: list[str]) -> None:
     print(f"{threads} threads, {precision}, matrix peak {peak / 1e12:.3f} TFLOP/s, torch {torch.__version__}")
     print("| preset | reference, pairs/s | ours, pairs/s | ratio | share of the peak |\n|---|---|---|---|---|")
     for preset in presets:
-        recipe = Recipe(preset=preset, patch=PATCH[preset], batch=BATCH[preset], precision=precision)
+        recipe = Recipe(preset=preset, **DEFAULTS[preset] | {"batch": BATCH[preset]}, precision=precision)
         patches = Patches(draw_images(4, size=4 * recipe.patch), recipe.patch)
         ours, plain = our_step(recipe, patches), plain_step(replace(recipe, precision="float32"), patches)
         times = [(seconds(ours), seconds(plain)) for _ in range(ROUNDS[preset] + 2)][2:]

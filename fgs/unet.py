@@ -1,8 +1,10 @@
 """The UNet score network for images: guided by features, conditioned on a label, or neither (Fig. 9, Appendix A).
 
-All share one trunk. It is blind: what lets it tell strong noise from weak is that convolutions have biases, which no
-normalisation takes away, and that its output is multiplied by the contrast of its input. It is fully convolutional, for
-images of any size.
+All share one trunk, F below. It is blind, and fully convolutional, for images of any size. Round it goes what F cannot
+carry: x̂ = ½ + q²(x − ½) + q·r·F(x), with r the contrast of x and q = min(1, τ/r), where τ is more contrast than images
+have. So r > τ says that there is noise, and how much. Normalisation takes the scale out of F, and the factor r gives it
+back. Matching sets the channel means of x to those of x', and takes out of F what the gray of x is; a residual F would
+not know how far that is from the gray of the class, and samples would keep the gray that they started with.
 """
 
 from collections.abc import Callable
@@ -18,9 +20,10 @@ Visit = Callable[[int, Tensor], Tensor]
 
 PRESETS: dict[str, dict[str, int]] = {
     "paper": {"channels": 64, "levels": 3, "encoder_convs": 2, "middle_convs": 3, "decoder_convs": 4},
-    "small": {"channels": 16, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
+    "small": {"channels": 24, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
 }
 
+CONTRAST = 0.3  # τ, the sd of an image with more contrast than textures have
 TINY = 1e-8  # added to the variance of an image, which may be flat
 
 
@@ -101,9 +104,9 @@ class UNet(nn.Module):
         return self._score(x)
 
     def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
-        # what is normalised has no scale; r, the rms contrast of x, gives the residual the scale of the noise back
         r = (x.float().var((1, 2, 3), correction=0, keepdim=True) + TINY).sqrt()
-        s: Tensor = r * self.out(self._walk(x, visit, len(self.decoder)))
+        q = (CONTRAST / r).clamp_max(1)
+        s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * self.out(self._walk(x, visit, len(self.decoder)))
         return s
 
     def _walk(self, x: Tensor, visit: Visit | None, decoders: int) -> Tensor:

@@ -15,7 +15,7 @@ from fgs.images import write_image
 from fgs.noise import seeded
 from fgs.textures import draw_textures
 
-QUICK = ["train-images", "--patch", "8", "--batch", "3"]
+QUICK = ["train-images", "--patch", "8", "--batch", "4"]
 
 
 def process(*arguments, **options):

@@ -15,8 +15,8 @@ from fgs.recipes import Recipe
 from fgs.runs import read_patches
 from fgs.training import Trainer
 
-TINY = {"patch": 8, "batch": 6, "steps": 8, "seed": 3}
-QUICK = ["train-images", "--patch", 8, "--batch", 6, "--seed", 3, "--precision", "float32"]
+TINY = {"patch": 8, "batch": 8, "steps": 8, "seed": 3}
+QUICK = ["train-images", "--patch", 8, "--batch", 8, "--seed", 3, "--precision", "float32"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "cli"]
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without distributed")
@@ -84,7 +84,7 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path):
     command = [*TORCHRUN, *map(str, QUICK), "--steps", "2", "--batch", "5", "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "fgs: --batch: must be a multiple of 1 (shared) × 2 processes, got 5" in done.stderr
+    assert "fgs: --batch: must be a multiple of 4 (shared) × 2 processes, got 5" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -165,3 +165,26 @@ def test_the_residual_has_the_scale_of_the_contrast():
     ratio = network(faint).square().mean().sqrt() / network(x).square().mean().sqrt()
     assert 1e-4 < ratio < 1e-2
     assert network(torch.full_like(x, 0.5)).abs().max() < 1e-3
+
+
+@torch.no_grad()
+def test_round_the_trunk_noise_is_shrunk_and_images_are_kept():
+    """With F = 0: x̂ = x where the contrast r is below τ, else the linear estimate ½ + (τ²/r²)(x − ½)."""
+    network = UNet(**LIGHT).eval()
+    network.out.weight.zero_()
+    network.out.bias.zero_()
+    z = torch.randn(4, 1, 32, 32)
+    assert network(0.5 + 0.2 * z / z.std()).abs().max() == 0
+    x = 0.6 + z
+    contrast = x.std((1, 2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(x + network(x), 0.5 + (0.3 / contrast) ** 2 * (x - 0.5))
+
+
+@torch.no_grad()
+def test_a_matched_network_sees_how_gray_the_noisy_image_is():
+    """Matching hides it from the trunk (F hardly changes), so what goes round it must show it: noise, one grayer."""
+    network = GuidedUNet(**LIGHT).eval()
+    phi = network.features(torch.rand(1, 1, 32, 32))[0]
+    x = torch.randn(8, 1, 32, 32)
+    change = (network(x + 0.1, phi) - network(x, phi)).mean()
+    assert change == pytest.approx(-0.1 * (1 - 0.3**2), abs=0.02)
