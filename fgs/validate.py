@@ -48,7 +48,7 @@ def validate(network: GuidedNetwork, x: Tensor, sigma: float = 0.1) -> list[Find
     if len(x) < 4:
         raise ValueError(f"x: needs four signals or more, got {len(x)}")
     level = x.new_tensor(sigma)
-    laws = (_score_shape, _feature_shape, _rows, _self_matching, _broadcast, _guidance, _scale, _finite)
+    laws = (_score_shape, _feature_shape, _rows, _self_matching, _broadcast, _guidance, _scale, _shift, _finite)
     return [_try(law, network, x, level) for law in laws]
 
 
@@ -120,6 +120,23 @@ def _scale(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
         else (
             f"twice the noise, {large / max(small, 1e-30):.2f} times the residual; "
             "a per-sample normalisation hides the scale: add biases, or carry the scale round the network"
+        )
+    )
+
+
+def _shift(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
+    """The guided score of a very noisy signal pulls back when the signal is shifted."""
+    width = x.std()
+    level = 5 * width
+    x_sigma = x + level * standard_normal(x, seeded(0))
+    phi = network.features(x, sigma)
+    pull = float((network(x_sigma + width, phi, level) - network(x_sigma, phi, level)).mean() / width)
+    return (
+        ""
+        if pull < -0.3
+        else (
+            f"by {-pull:.2f} of the shift, and should by nearly all of it; matching sets the means, so the shift is "
+            "lost on the way: let the score be x̂ − x, with x taken round the matched layers"
         )
     )
 

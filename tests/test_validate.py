@@ -76,6 +76,13 @@ class Divides(Convolutional):
         return super().forward(x, phi, sigma) / x.square().mean((1, 2, 3), keepdim=True)
 
 
+class Residual(Convolutional):
+    """Its output is the residual itself: what matching takes out of the means is nowhere to be found."""
+
+    def forward(self, x, phi=None, sigma=None):
+        return super().forward(x, phi, sigma) + x
+
+
 class NoPhi(Convolutional):
     def forward(self, x):
         return x
@@ -92,7 +99,7 @@ def failing(findings):
 
 def test_a_good_network_keeps_every_law(images):
     findings = validate(Convolutional(), images)
-    assert len(findings) == 8
+    assert len(findings) == 9
     assert not failing(findings), "\n".join(map(str, findings))
     assert all(str(finding).startswith("ok") for finding in findings)
 
@@ -108,6 +115,7 @@ def test_a_good_network_keeps_every_law(images):
         (Deaf, "changes the score", "match a layer"),
         (BlindToScale, "grows with the noise", "add biases"),
         (Divides, "finite", "x = 0"),
+        (Residual, "pulls back", "round the matched layers"),
         (NoPhi, "shape of x", "TypeError"),
     ],
 )
