@@ -15,7 +15,7 @@ from typing import Any
 
 from fgs.images import find_classes
 
-SAMPLES = "128"  # of each class
+SAMPLES = "64"  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}
 
 

@@ -47,8 +47,8 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    h: float = 0.1
-    beta: float = 0.2
+    h: float = 0.2
+    beta: float = 0.3
     schedule: str = "fixed"
     sigma_end: float = 0.01
     steps: int | None = None
