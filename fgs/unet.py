@@ -6,9 +6,9 @@ All share one trunk, blind and fully convolutional, for images of any size. Roun
 
 with r the contrast of x, x̄ its mean gray, and F and g two outputs of the trunk, g averaged over the image.
 Normalisation takes the scale out of F; r gives it back, and where it exceeds τ, more contrast than images have, it is
-noise, which the first term shrinks. Matching sets the channel means of x to those of x': the trunk knows which gray the
-class has, but not which gray x has. The last term gives that back; without it nothing would pull the gray of a sample to
-that of its class.
+noise, which the first term shrinks. Matching sets the channel means of x to those of x': the trunk knows which gray
+the class has, but not which gray x has. The last term gives that back; without it nothing would pull the gray of a
+sample to that of its class.
 """
 
 from collections.abc import Callable
