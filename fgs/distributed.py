@@ -6,6 +6,7 @@ that one would take alone.
 
 import gc
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,8 +27,12 @@ def process_group() -> Iterator[None]:
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
-        gc.collect()  # what is left of DistributedDataParallel holds the group, whose threads must not end at exit
+        # what is left of a DistributedDataParallel would keep the group, whose threads abort a process that exits
+        gc.collect()
         distributed.destroy_process_group()
 
 

@@ -21,6 +21,7 @@ from fgs.sample_command import Request
 from fgs.sampled import (
     ALPHAS,
     FEW,
+    LARGE,
     OMEGAS,
     PAIRS,
     RELEASES,
@@ -172,7 +173,7 @@ def _measure(subject: Subject, company: Company, request: Request, sampler: SISA
 def _images(subject: Subject, company: Company, n: int, guided: bool) -> dict[str, int]:
     """Return how many images each measure of samples needs."""
     classes = len(subject.model.classes)
-    images = {"samples": n * classes}
+    images = {"samples": (n + LARGE) * classes}
     if guided or company.label:
         images["ways"] = n * classes * (guided + (1 + len(OMEGAS)) * bool(company.label))
     if company.single:

@@ -26,6 +26,8 @@ from fgs.quality import Quality, TextureJudge
 from fgs.sampling import SISA
 from fgs.unet import GuidedUNet
 
+LARGE = 5  # samples a class of twice the size
+SHOWN = 10  # images never trained on that are drawn
 COPIES = 64  # samples a class that are searched for in the training images
 FEW = 32  # samples of each class, or of each place between two, where many are asked for
 OMEGAS = (1.0, 4.0)  # of classifier-free guidance
@@ -55,10 +57,11 @@ class Judged:
     seed: int
     advance: Advance
 
-    def draw(self, score: ProjectedScore, phi: Tensor | None, n: int) -> Tensor:
-        """Sample n images of the trained size for every row of φ, (rows, n, C, H, W)."""
-        patch, mean = self.subject.patches.patch, self.subject.model.mean
-        return sample_rows(score, phi, n, self.sampler, Start(mean, (patch, patch)), self.seed, self.advance)
+    def draw(self, score: ProjectedScore, phi: Tensor | None, n: int, scale: int = 1) -> Tensor:
+        """Sample n images, `scale` times as large as trained on, for every row of φ: (rows, n, C, H, W)."""
+        size = scale * self.subject.patches.patch
+        start = Start(self.subject.model.mean, (size, size))
+        return sample_rows(score, phi, n, self.sampler, start, self.seed, self.advance)
 
     def classes(self, x: Tensor) -> dict[str, Found]:
         """Judge the samples of every class, (K, n, C, H, W)."""
@@ -80,9 +83,23 @@ def samples(judged: Judged) -> Found:
         for y, name in enumerate(subject.model.classes)
     }
     image_grid(rows, ["real"] * 4 + ["sample"] * 6, "", subject.folder / "samples.png")
+    _draw_large(judged)
     excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
     summary = summarise(classes) | {"memorised_excess_worst": max(excess)}
     return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
+
+
+def _draw_large(judged: Judged) -> None:
+    """Draw samples of twice the size trained on, beside a real patch of that size where a class has one (Fig. 7)."""
+    subject, size = judged.subject, 2 * judged.subject.patches.patch
+    x = judged.draw(subject.model.network, subject.model.targets, LARGE, scale=2)
+    rows = {}
+    for y, name in enumerate(subject.model.classes):
+        real = max(subject.patches.training_regions(y), key=lambda region: min(region.shape[1:]))
+        blank = torch.ones_like(x[y][:1])
+        shown = real[None, :, :size, :size] if min(real.shape[1:]) >= size else blank
+        rows[name] = torch.cat([shown, x[y]])
+    image_grid(rows, ["real"] + ["sample"] * LARGE, "", subject.folder / "large.png")
 
 
 def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -192,7 +209,8 @@ def unseen(judged: Judged, others: Patches) -> Found:
         nearest = min(range(len(trained)), key=trained.__getitem__)
         found[name] = {"own": own, "nearest": trained[nearest], "class": model.classes[nearest]}
         rows[name] = torch.cat([real[:4], x[:4]])
-    image_grid(rows, ["real"] * 4 + ["sample"] * 4, "", judged.subject.folder / "unseen.png")
+    shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
+    image_grid(shown, ["real"] * 4 + ["sample"] * 4, "", judged.subject.folder / "unseen.png")
     nearer = [line["own"] < line["nearest"] for line in found.values()]
     return {"classes": found, "share_nearer_to_itself": sum(nearer) / len(nearer)}
 

@@ -87,7 +87,9 @@ def _samples(found: Found, folder: Path) -> Section:
         Table(["over all classes", *(key.replace("_", " ") for key in found["summary"])], [_summary("", found)]),
         Table(["class", *(key.replace("_", " ") for key in COLUMNS)], rows),
     ]
-    return Section("Samples (Fig. 7)", text, tables, {"Real patches and samples": folder / "samples.png"})
+    figures = {"Real patches and samples": folder / "samples.png"}
+    figures["Samples of twice the size trained on"] = folder / "large.png"
+    return Section("Samples (Fig. 7)", text, tables, figures)
 
 
 def _summary(name: str, found: Found) -> list[str | float]:

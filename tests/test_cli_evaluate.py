@@ -13,7 +13,7 @@ from fgs import evaluate_command, sampled
 from fgs.models import load_model
 
 QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
-FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "pairs", "samples")
+FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "pairs", "samples", "large")
 
 
 @pytest.fixture(scope="module", autouse=True)
