@@ -1,14 +1,13 @@
 """The UNet score network for images: guided by features, conditioned on a label, or neither (Fig. 9, Appendix A).
 
-All share one trunk, blind and fully convolutional, for images of any size. Round it goes what it cannot carry:
+All share one trunk F, blind and fully convolutional, for images of any size. Round it goes what it cannot carry:
 
-    s = (q² − 1)(x − ½) + q·r·F(x) − g(x)·(x̄ − ½),    q = min(1, τ/r)
+    s = (q² − 1)(x − ½) + q·r·F(x),    q = min(1, τ/r),    r the contrast of x
 
-with r the contrast of x, x̄ its mean gray, and F and g two outputs of the trunk, g averaged over the image.
-Normalisation takes the scale out of F; r gives it back, and where it exceeds τ, more contrast than images have, it is
-noise, which the first term shrinks. Matching sets the channel means of x to those of x': the trunk knows which gray
-the class has, but not which gray x has. The last term gives that back; without it nothing would pull the gray of a
-sample to that of its class.
+Normalisation takes the scale out of F; r gives it back. Where r exceeds τ, more contrast than images have, most of it
+is noise, and the first term is the linear estimate that shrinks it, which takes off what is too much or too little of
+gray as well. F could not: matching sets the channel means of x to those of x', so that F knows which gray the class has,
+but not which gray x has. At small noise it need not know; where it is told, it relies on x' less (benchmarks/README.md).
 """
 
 from collections.abc import Callable
@@ -99,7 +98,7 @@ class UNet(nn.Module):
             self.up.append(nn.ConvTranspose2d(widths[level + 1], widths[level], 2, stride=2))
             convs = decoder_convs if level else decoder_convs - 1
             self.decoder.append(_block(2 * widths[level], widths[level], convs))
-        self.out = nn.Conv2d(channels, 2 * colors, 3, padding=1)
+        self.out = nn.Conv2d(channels, colors, 3, padding=1)
 
     def forward(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return s = x̂ − x, (N, C, H, W); arguments as in `ProjectedScore`, but φ must be None; σ is ignored."""
@@ -110,9 +109,7 @@ class UNet(nn.Module):
     def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
         r = (x.float().var((1, 2, 3), correction=0, keepdim=True) + TINY).sqrt()
         q = (CONTRAST / r).clamp_max(1)
-        F, g = self.out(self._walk(x, visit, len(self.decoder))).chunk(2, 1)
-        gray = x.mean((2, 3), keepdim=True) - 0.5
-        s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * F - g.mean((2, 3), keepdim=True) * gray
+        s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * self.out(self._walk(x, visit, len(self.decoder)))
         return s
 
     def _walk(self, x: Tensor, visit: Visit | None, decoders: int) -> Tensor:
