@@ -6,8 +6,9 @@ All share one trunk F, blind and fully convolutional, for images of any size. Ro
 
 Normalisation takes the scale out of F; r gives it back. Where r exceeds τ, more contrast than images have, most of it
 is noise, and the first term is the linear estimate that shrinks it, which takes off what is too much or too little of
-gray as well. F could not: matching sets the channel means of x to those of x', so that F knows which gray the class has,
-but not which gray x has. At small noise it need not know; where it is told, it relies on x' less (benchmarks/README.md).
+gray as well. F could not: matching sets the channel means of x to those of x', so that F knows which gray the class
+has, but not which gray x has. At small noise it need not know; where it is told, it relies on x' less, and samples are
+worse (benchmarks/README.md).
 """
 
 from collections.abc import Callable
