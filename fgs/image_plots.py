@@ -1,5 +1,6 @@
 """Figures of images and of what was measured on them: grids, films, curves."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -9,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from PIL import Image
 from torch import Tensor
 
@@ -134,6 +136,11 @@ def scatter(
     x, y = np.array(points).T
     axes.plot(x, y, "o", color="#0072B2", ms=4, mec="white", mew=0.3)
     axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
+    if scale == "log":
+        for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
+            axis.set_ticks(_round_numbers(values.min(), values.max()))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
     for name, slope in slopes.items():
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, slope * ends, color="#9a9a9a", lw=1)
@@ -143,6 +150,13 @@ def scatter(
         axes.annotate(text, point, (0, 4), textcoords="offset points", fontsize=6, rotation=35, rotation_mode="anchor")
     axes.margins(0.15 if names else 0.05)
     _save(figure, path)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return the numbers 1, 2 and 5 times a power of ten from low to high, or the powers alone if those are many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    digits = (1, 2, 5) if len(powers) <= 4 else (1,)
+    return [digit * 10.0**power for power in powers for digit in digits]
 
 
 def _axes() -> tuple[Figure, Axes]:
