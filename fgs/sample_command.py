@@ -47,7 +47,7 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    h: float = 0.2
+    h: float = 0.3
     beta: float = 0.3
     schedule: str = "fixed"
     sigma_end: float = 0.01

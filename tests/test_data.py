@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_images import broken
 
-from fgs.data import Patches, content_hash, draw_images, read_images, split
+from fgs.data import Patches, content_hash, draw_images, read_images
 from fgs.images import write_image
 from fgs.noise import seeded
+from fgs.windows import split
 
 
 def numbered(*sizes, value=0):

@@ -17,6 +17,7 @@ FLOORS = (
         "fgs.fields",
         "fgs.textures",
         "fgs.images",
+        "fgs.windows",
     },
     {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.unet", "fgs.data", "fgs.denoising"},
     {

@@ -1,0 +1,87 @@
+"""Where the patches of a class lie in its images: what is trained on, what is held out, and every place in them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Region(NamedTuple):
+    """A rectangle of one image, in pixels."""
+
+    image: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> tuple[list[Region], list[Region]]:
+    """Divide the images of a class into what is trained on and what is held out.
+
+    An image of two patches along its longer side is cut across that side. Of smaller images every fourth, and at least
+    one, is held out whole.
+
+    Args:
+        sizes: height and width of each image, one patch a side at the least.
+        patch: pixels a side of a patch.
+        share: of each image that is held out, at the least one patch.
+
+    Raises:
+        ValueError: the images are too few and too small to hold out any.
+    """
+    train, held_out, small = [], [], []
+    for image, (height, width) in enumerate(sizes):
+        long = max(height, width)
+        if long < 2 * patch:
+            small.append(Region(image, 0, 0, height, width))
+            continue
+        kept = long - min(max(patch, round(share * long)), long - patch)
+        if width == long:
+            train.append(Region(image, 0, 0, height, kept))
+            held_out.append(Region(image, 0, kept, height, width - kept))
+        else:
+            train.append(Region(image, 0, 0, kept, width))
+            held_out.append(Region(image, kept, 0, height - kept, width))
+    whole = small[3::4] or ([] if held_out else small[-1:])
+    train += [region for region in small if region not in whole]
+    held_out += whole
+    if not train:
+        raise ValueError(f"one image of {sizes[0][1]} × {sizes[0][0]} pixels cannot be divided into patches of {patch}")
+    return train, held_out
+
+
+class Windows:
+    """Where the patches of each class lie: every position in its regions that is a multiple of `step`.
+
+    Args:
+        regions: of each class.
+        widths: of every image, and `offsets`: where its pixels begin in the one long row of all pixels.
+        patch: pixels a side; `step`: 1 for every crop, `patch` for patches that do not overlap.
+
+    Attributes:
+        counts: (classes,) patches of each class.
+    """
+
+    def __init__(
+        self, regions: Sequence[Sequence[Region]], widths: Tensor, offsets: Tensor, patch: int, step: int
+    ) -> None:
+        table = torch.tensor([region for of_class in regions for region in of_class])
+        image, top, left, height, width = table.unbind(1)
+        self.step, self.stride = step, widths[image]
+        self.begin = offsets[image] + top * self.stride + left
+        self.columns = (width - patch) // step + 1
+        ends = (((height - patch) // step + 1) * self.columns).cumsum(0)
+        last = torch.tensor([len(of_class) for of_class in regions]).cumsum(0) - 1
+        self.starts = torch.cat([ends.new_zeros(1), ends])
+        self.counts = ends[last].diff(prepend=ends.new_zeros(1))
+        self.first = ends[last] - self.counts
+
+    def corners(self, y: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where patch `number` of class y begins in the row of all pixels, and the width of its image."""
+        position = self.first[y] + number
+        region = torch.searchsorted(self.starts, position, right=True) - 1
+        within = position - self.starts[region]
+        row, column = within // self.columns[region], within % self.columns[region]
+        return self.begin[region] + self.step * (row * self.stride[region] + column), self.stride[region]
