@@ -27,7 +27,8 @@ from fgs.sampling import SISA
 from fgs.unet import GuidedUNet
 
 LARGE = 5  # samples a class of twice the size
-SHOWN = 10  # images never trained on that are drawn
+CONDITIONS = 64  # patches of an image never trained on that make up its φ
+SHOWN = 10  # such images that are drawn
 COPIES = 64  # samples a class that are searched for in the training images
 FEW = 32  # samples of each class, or of each place between two, where many are asked for
 OMEGAS = (1.0, 4.0)  # of classifier-free guidance
@@ -200,9 +201,8 @@ def unseen(judged: Judged, others: Patches) -> Found:
     found: dict[str, Found] = {}
     rows = {}
     for y, name in enumerate(others.classes):
-        phi = model.phi(others.training(y, 64, seeded(UNSEEN, y)))
-        x = judged.draw(model.network, phi[None], FEW)[0]
-        real = others.held_out_crops(y, FEW, seeded(UNSEEN, y, 1))
+        real = others.training(y, judged.judge.reference.shape[1], seeded(UNSEEN, y))  # as many as of the others
+        x = judged.draw(model.network, model.phi(real[:CONDITIONS])[None], FEW)[0]
         statistics = judged.judge.scaled(x)
         own = float(energy_distance(statistics, judged.judge.scaled(real)))
         trained = [float(energy_distance(statistics, other)) for other in judged.judge.reference]
