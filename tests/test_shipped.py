@@ -35,12 +35,12 @@ def patches(model):
 def test_it_is_small_and_names_no_folder(model):
     assert CHECKPOINT.stat().st_size <= 6e6
     contents = CHECKPOINT.read_bytes()
-    assert not [part for part in (b"/home", b"/root", b"/tmp", b"/work", b"shared") if part in contents]
+    assert not [part for part in (b"/home", b"/root", b"/tmp", b"/work", b"../") if part in contents]
     assert len(model.classes) >= 12
 
 
 def test_every_class_is_credited(model):
-    credits = (ROOT / "docs/shipped.md").read_text()
+    credits = (ROOT / "docs/shipped.md").read_text().split("## Credits")[1]
     rows = [line for line in credits.splitlines() if line.startswith("| ")]
     for name in model.classes:
         row = next(line for line in rows if line.startswith(f"| {name} |"))
@@ -49,7 +49,7 @@ def test_every_class_is_credited(model):
 
 def test_sampling_without_a_run_uses_it(fgs, model, tmp_path):
     name = model.classes[3]
-    code, out, err = fgs("sample", "--class", name, "--n", 2, "--steps", 8, "--out", tmp_path / "out")
+    code, out, err = fgs("sample", "--class", name, "--n", 2, "--steps", 16, "--out", tmp_path / "out")
     assert (code, err) == (0, "")
     with np.load(tmp_path / "out/samples.npz") as arrays:
         assert arrays["samples"].shape == (2, 1, model.patch, model.patch)
