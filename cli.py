@@ -223,7 +223,7 @@ def train_images(
     guidance: Annotated[
         str, _method(metavar="features|label|none", help="Algorithm 2, a network given labels, or Algorithm 4.")
     ] = "features",
-    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.1 or 11.6 million parameters.")] = "small",
+    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.3 or 11.6 million parameters.")] = "small",
     p_drop: Annotated[float, _method(help="Share of pairs trained without φ, or without label.")] = 0.1,
     sigma_distribution: Annotated[
         str, _method(metavar="uniform|squared|log-uniform", help="Of the noise levels; uniform is the paper's.")

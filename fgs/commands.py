@@ -149,7 +149,7 @@ def _describe(recipe: Recipe, as_json: bool) -> None:
         if name != "config":
             print(f"{name.replace('_', ' '):22} {value:,}" if isinstance(value, int) else f"{name:22} {value}")
     for name, value in asdict(recipe).items():
-        print(f"{name.replace('_', '-'):22} {value}")
+        print(f"{name.rstrip('_').replace('_', '-'):22} {value}")
 
 
 def _report(run: Run, as_json: bool) -> None:

@@ -33,9 +33,9 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def as_option(error: ValueError) -> str:
-    """Turn "name_of_setting: what is wrong" into "--name-of-setting: what is wrong"."""
+    """Turn "name_of_setting: what is wrong" into "--name-of-setting: what is wrong", but leave arguments, as RUN."""
     name, _, what = str(error).partition(":")
-    return f"--{name.rstrip('_').replace('_', '-')}:{what}"
+    return str(error) if name.isupper() else f"--{name.rstrip('_').replace('_', '-')}:{what}"
 
 
 @contextmanager

@@ -55,8 +55,10 @@ def read_images(
     found = find_classes(folder)
     missing = [name for name in only or () if name not in found]
     if missing:
-        near = get_close_matches(missing[0], found, 3, 0.4) or list(found)[:8]
-        raise ValueError(f"class: {folder} has no {missing[0]}; did you mean {' or '.join(near)}?")
+        near = get_close_matches(missing[0], found, 3)
+        raise ValueError(
+            f"class: {folder} has no {missing[0]}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+        )
     classes = {name: files for name, files in found.items() if only is None or name in only}
     for name, files in classes.items():
         usable = []

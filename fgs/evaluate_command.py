@@ -35,7 +35,10 @@ from fgs.sampled import (
 )
 from fgs.sampling import SISA, NotConvergingError
 from fgs.sections import describe, sections
+from fgs.statistics import SMALLEST
 from fgs.unet import GuidedUNet
+
+FEWEST = 2  # samples of a class, which have a spread
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ def evaluate(
     try:
         request = Request(**settings)
         sampler = request.sampler()
+        if request.n < FEWEST:
+            raise ValueError(f"n: must be at least {FEWEST}, got {request.n}")
         model = load_model(run)
+        if model.targets is not None and model.patch < SMALLEST:
+            raise ValueError(f"RUN: has patches of {model.patch} pixels; texture statistics need {SMALLEST}")
         patches = patches_of(model, data or _folder(run, model))
         company = _company(model, against)
     except CheckpointError as error:
@@ -94,7 +101,7 @@ def evaluate(
             with atomic(out / "report.json") as temporary:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
             title = run.name if run else "The model that ships"
-            write_report(out / "report.html", title, describe(model), sections(found, out))
+            write_report(out / "report.html", title, describe(model, sampler, request.seed), sections(found, out))
     except NotConvergingError as error:
         fail(f"sampling failed: {error}", 1)
     except OSError as error:
@@ -128,6 +135,8 @@ def _company(model: Model, against: Mapping[str, Path | None]) -> Company:
             raise ContradictionError(f"{name}: was trained on other images or patches than the run")
         if name == "single" and len(other.classes) != 1:
             raise ContradictionError(f"single: was trained on {len(other.classes)} classes; name a run of one")
+        if name == "unconditional" and other.targets is not None:
+            raise ContradictionError("unconditional: was trained with a condition; name a run of --guidance none")
         if name == "label" and (other.targets is None or isinstance(other.network, GuidedUNet)):
             raise ContradictionError("label: was trained without labels; name a run of --guidance label")
     folder = against.get("unseen")

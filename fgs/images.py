@@ -44,7 +44,7 @@ def read_image(path: Path, color: bool = False, downscale: int = 1, normalize: b
         UnusableError: it cannot be read, or is no image that could be used.
     """
     if path.is_dir():
-        raise UnusableError("a folder with the name of an image")
+        raise UnusableError("a folder, not an image file")
     if path.exists() and not path.is_file():
         raise UnusableError("no regular file")  # opening a pipe would wait for somebody to write into it
     try:

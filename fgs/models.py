@@ -57,8 +57,9 @@ class Model:
             ValueError: there is no such class; the message names near ones.
         """
         if name not in self.classes:
-            near = get_close_matches(name, self.classes, 3, 0.4) or list(self.classes[:8])
-            raise ValueError(f"class: the model knows no {name}; did you mean {' or '.join(near)}?")
+            near = get_close_matches(name, self.classes, 3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(self.classes)}"
+            raise ValueError(f"class: the model knows no {name}; {hint}")
         if self.targets is None:
             raise ValueError("class: the model was trained without classes (guidance none)")
         return self.targets[self.classes.index(name)]

@@ -98,6 +98,8 @@ class Recipe:
                 raise ValueError(f"{name}: is for images of --data; leave it out")
         if self.patch < 8:
             raise ValueError(f"patch: must be at least 8, got {self.patch}")
+        if self.seed < 0:
+            raise ValueError(f"seed: must not be negative, got {self.seed}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
         for name in ("minutes", "learning_rate"):
@@ -162,6 +164,9 @@ def resolve(settings: dict[str, Any]) -> Recipe:
         ValueError: a setting is out of range; the message begins with its name.
     """
     chosen = dict(settings)
+    for device, here in {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.items():
+        if chosen["device"] == device and not here:
+            raise ValueError(f"device: there is no {device} here; use cpu or auto")
     for name, value in DEFAULTS.get(chosen["preset"], {}).items():
         chosen[name] = value if chosen[name] is None else chosen[name]
     if chosen["device"] == "auto":

@@ -59,12 +59,16 @@ class Request:
             name for name in ("classes", "like", "between", "unguided") if getattr(self, name) not in ((), None, False)
         ]
         if len(asked) > 1:
-            raise ValueError(f"{asked[1]}: give one of --class, --like, --between and --unguided")
+            raise ValueError(f"{asked[1]}: give only one of --class, --like, --between and --unguided")
         for name, least in {"n": 1, "alphas": 2, "downscale": 1, "steps": 1, "size": SMALLEST}.items():
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed: must not be negative, got {self.seed}")
+        if not 0 < self.sigma_end < 1:
+            raise ValueError(f"sigma_end: must lie in (0, 1), got {self.sigma_end}")
         if (self.start is None) != (self.sigma is None):
-            raise ValueError(f"{'start' if self.sigma else 'sigma'}: --start and --sigma go together")
+            raise ValueError(f"{'sigma' if self.sigma else 'start'}: --start and --sigma go together; give both")
         for name in ("sigma", "release_at"):
             value = getattr(self, name)
             if value is not None and not self.sigma_end < value <= 1:
@@ -161,9 +165,12 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
     """
     if request.like:
         phi = [model.phi_of(path, request.downscale) for path in request.like]
-        return [f"like {path.stem}" for path in request.like], torch.stack(phi)
+        return _unique([f"like {path.stem}" for path in request.like]), torch.stack(phi)
     if request.between:
-        a, b = (model.target(name) for name in request.between)
+        try:
+            a, b = (model.target(name) for name in request.between)
+        except ValueError as error:
+            raise ValueError(str(error).replace("class:", "between:")) from None
         alphas = torch.linspace(0, 1, request.alphas)
         first, last = request.between
         labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
@@ -171,7 +178,12 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
     if request.unguided or (model.targets is None and not request.classes):
         return ["unguided"], None
     names = request.classes or model.classes
-    return list(names), torch.stack([model.target(name) for name in names])
+    return _unique(list(names)), torch.stack([model.target(name) for name in names])
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Number names that come again, since files are named by them."""
+    return [f"{name} {names[:k].count(name) + 1}" if name in names[:k] else name for k, name in enumerate(names)]
 
 
 def _start(model: Model, request: Request) -> Start:

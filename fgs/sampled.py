@@ -83,7 +83,7 @@ def samples(judged: Judged) -> Found:
         name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
         for y, name in enumerate(subject.model.classes)
     }
-    image_grid(rows, ["real"] * 4 + ["sample"] * 6, "", subject.folder / "samples.png")
+    image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
     _draw_large(judged)
     excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
     summary = summarise(classes) | {"memorised_excess_worst": max(excess)}
@@ -157,15 +157,19 @@ def release(judged: Judged) -> Found:
     for level in (0.0, *RELEASES):
         x = judged.draw(Released(model.network, model.network, level), model.targets, FEW)
         hits[level] = [found["hit"] for found in judged.classes(x).values()]
-    free = []
+    free: list[float | None] = []
     for y in range(len(model.classes)):
+        if hits[0.0][y] < 0.5:
+            free.append(None)  # there is nothing to lose
+            continue
         kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
         free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
     distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
-    points = list(zip(distances, free, strict=True))
-    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num())
-    labels = ("distance of φ to the nearest other class", "σ below which letting go changes nothing")
-    scatter(points, {}, labels, judged.subject.folder / "release.png", model.classes, "linear")
+    points = {name: (d, f) for name, d, f in zip(model.classes, distances, free, strict=True) if f is not None}
+    r = float(torch.corrcoef(torch.tensor(list(points.values())).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
+    labels = ("distance of φ to the nearest other class", f"σ below which letting go costs < {UNCHANGED:g} of the hit")
+    if points:
+        scatter(list(points.values()), {}, labels, judged.subject.folder / "release.png", list(points), "linear")
     return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
         "hits": {f"{level:g}": row for level, row in hits.items()}
     }

@@ -6,16 +6,18 @@ from fgs.evaluation import MATRIX_SIGMAS, Found
 from fgs.models import Model
 from fgs.report import Section, Table
 from fgs.sampled import COLUMNS, FEW, UNCHANGED
+from fgs.sampling import SISA
 
 
-def describe(model: Model) -> str:
-    """Say in a sentence what is evaluated."""
+def describe(model: Model, sampler: SISA, seed: int) -> str:
+    """Say what is evaluated, and how it is sampled."""
     sizes, recipe = model.network.settings, model.recipe
     parameters = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
-        f"images averaged by {recipe.downscale} × {recipe.downscale}."
+        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: h = {sampler.h:.3g}, "
+        f"β = {sampler.beta:g}, σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, seed {seed}."
     )
 
 
@@ -79,7 +81,8 @@ def _samples(found: Found, folder: Path) -> Section:
     text = (
         f"{found['n']} samples a class in {found['steps']} steps. hit: share that a linear classifier on texture "
         "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics "
-        "to patches trained on, ÷ that of held-out patches; diversity and contrast: 1 is that of real patches; "
+        "to patches trained on, ÷ that of held-out patches, so that 1 is as good as these; "
+        "diversity and contrast: 1 is that of real patches; "
         "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
         "patches."
     )
@@ -106,7 +109,9 @@ def _ways(found: Found, folder: Path) -> Section:
 def _single(found: Found, folder: Path) -> Section:
     measures = [key for key in found if key != "class"]
     table = Table(["class", *(key.replace("_", " ") for key in measures)], [list(found.values())])
-    text = "Samples of a network that was trained on this class alone: what a network of this size can do at best."
+    text = (
+        "Samples of a network that was trained on this class alone, beside which the class of the table above stands."
+    )
     return Section("One class alone (Fig. 3, right)", text, [table], {})
 
 
@@ -127,15 +132,17 @@ def _interpolation(found: Found, folder: Path) -> Section:
 def _release(found: Found, folder: Path) -> Section:
     header = ["class", "distance of φ", "free below σ", *(f"hit, σ = {level}" for level in found["hits"])]
     rows = [
-        [name, distance, free, *(row[y] for row in found["hits"].values())]
+        [name, distance, "—" if free is None else free, *(row[y] for row in found["hits"].values())]
         for y, ((name, free), distance) in enumerate(zip(found["classes"].items(), found["nearest"], strict=True))
     ]
     text = (
         "Guidance ends below σ, and the network goes on without φ, as it was also trained to. Free below: the largest "
         f"σ that costs less than {UNCHANGED:g} of the class hit; it should be larger for classes that are farther from "
-        f"their nearest other. Pearson's r of the two: {found['r']:.2f}."
+        f"their nearest other (Pearson's r of the two: {found['r']:.2f}). {FEW} samples a class; classes whose guided "
+        "samples are not hit half the time are left out."
     )
-    figures = {"Letting go": folder / "release.png"}
+    drawn = folder / "release.png"
+    figures = {"Letting go": drawn} if drawn.exists() else {}
     return Section("Letting go (Fig. 13)", text, [Table(header, rows)], figures)
 
 

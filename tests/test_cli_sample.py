@@ -69,6 +69,12 @@ def test_like_a_photograph(fgs, run, photo, tmp_path):
     assert "--like: needs a network guided by features" in err
 
 
+def test_what_is_asked_for_twice_is_kept_twice(fgs, run, tmp_path):
+    name = load_model(run["features"]).classes[0]
+    assert fgs("sample", run["features"], *["--class", name] * 2, "--n", 1, *QUICK, "--out", tmp_path / "out")[0] == 0
+    assert {path.name for path in (tmp_path / "out").glob(f"{name}*")} == {f"{name}-000.png", f"{name}_2-000.png"}
+
+
 def test_between_two_classes(fgs, run, tmp_path):
     """Both ends are the classes themselves."""
     a, b = load_model(run["features"]).classes[2:4]
@@ -98,16 +104,19 @@ def test_nothing_ships_yet_or_it_is_used(fgs, tmp_path):
 
 
 BAD = {
-    "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; did you mean "),
-    "two questions": (["--class", "bricks", "--unguided"], "--unguided: give one of"),
+    "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; "),
+    "two questions": (["--class", "bricks", "--unguided"], "--unguided: give only one of"),
     "too small": (["--size", "9"], "--size: must be at least 16, got 9"),
     "no image": (["--like", "nowhere.png"], "nowhere.png: No such file"),
     "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 20 a side"),
-    "start alone": (["--start", "tiny.png"], "--sigma: --start and --sigma go together"),
+    "start alone": (["--start", "tiny.png"], "--start: --start and --sigma go together; give both"),
     "steps": (["--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
     "mixture": (["--mixture", "run"], "--mixture: is followed below --release-at; give both"),
+    "seed": (["--seed", "-1"], "--seed: must not be negative"),
+    "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
+    "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
     "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }

@@ -74,6 +74,8 @@ BAD = {
     "resume elsewhere": (["--resume", "one", "--out", "two"], "--resume: goes on in its own folder"),
     "nothing to normalize": (["--normalize"], "--normalize: is for images of --data"),
     "learning rate": (["--learning-rate", "-1"], "--learning-rate: must be positive"),
+    "seed": (["--seed", "-1"], "--seed: must not be negative"),
+    "device": (["--device", "mps"], "--device: there is no mps here; use cpu or auto"),
     "one class": (["--data", "one"], "--data: one has 1 classes that can be used"),
 }
 
