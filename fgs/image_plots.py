@@ -29,7 +29,7 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
     Raises:
         OSError: the file cannot be written.
     """
-    figure = Figure(figsize=(1 + 1.5 * len(columns), 0.9 + 1.5 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(1.3 + 1.5 * len(columns), 0.9 + 1.5 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
@@ -40,12 +40,12 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
             axes.set_axis_on()
             axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
-        label = "\n".join(fill(line, 16) for line in name.replace("_", " ").split("\n"))
+        label = "\n".join(fill(line, 14) for line in name.replace("_", " ").split("\n"))
         axes_of_row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
     for axes, column in zip(grid[0], columns, strict=True):
         axes.set_title(fill(column.replace("_", " "), 18), fontsize=8)
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=120, bbox_inches="tight", pad_inches=0.1)  # long names reach out
 
 
 def film(frames: Iterable[Tensor], path: Path, columns: int, zoom: int = 3, milliseconds: int = 80) -> None:
@@ -119,17 +119,15 @@ def scatter(
     slopes: Mapping[str, float],
     labels: tuple[str, str],
     path: Path,
-    names: Sequence[str] = (),
     scale: str = "log",
 ) -> None:
-    """Draw points, with their names where there are any, and lines of the slopes given by name.
+    """Draw points, and lines of the slopes given by name.
 
     Args:
         points: (x, y) each.
         slopes: of lines through the origin.
         labels: of the axes.
         path: file to write, atomically.
-        names: of the points.
         scale: of both axes, "log" or "linear".
     """
     figure, axes = _axes()
@@ -145,10 +143,6 @@ def scatter(
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, slope * ends, color="#9a9a9a", lw=1)
         axes.annotate(name, (ends[1], slope * ends[1]), fontsize=8)
-    for name, point in zip(names, points, strict=False):
-        text = name.replace("_", " ")
-        axes.annotate(text, point, (0, 4), textcoords="offset points", fontsize=6, rotation=35, rotation_mode="anchor")
-    axes.margins(0.15 if names else 0.05)
     _save(figure, path)
 
 

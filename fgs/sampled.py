@@ -165,11 +165,11 @@ def release(judged: Judged) -> Found:
         kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
         free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
     distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
-    points = {name: (d, f) for name, d, f in zip(model.classes, distances, free, strict=True) if f is not None}
-    r = float(torch.corrcoef(torch.tensor(list(points.values())).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
+    points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
+    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
     labels = ("distance of φ to the nearest other class", f"σ below which letting go costs < {UNCHANGED:g} of the hit")
     if points:
-        scatter(list(points.values()), {}, labels, judged.subject.folder / "release.png", list(points), "linear")
+        scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
     return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
         "hits": {f"{level:g}": row for level, row in hits.items()}
     }
