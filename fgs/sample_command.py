@@ -148,7 +148,8 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
     except OSError as error:
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if as_json:
-        about = {"folder": str(out), "rows": labels, "n": request.n, "size": list(start.size), "h": sampler.h}
+        about = {"folder": str(out), "model": str(run or "shipped"), "seed": request.seed, "rows": labels}
+        about |= {"n": request.n, "size": list(start.size), "h": sampler.h}
         print(
             json.dumps(about | {"beta": sampler.beta, "steps": sampler.planned_steps(), "seconds": seconds}, indent=2)
         )
