@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fgs.checkpoints import CheckpointError
-from fgs.console import as_option, fail, step_bar, training_bars
+from fgs.console import as_option, fail, must_be_new, step_bar, training_bars
 from fgs.data import write_textures
 from fgs.distributed import average, is_first, process_group, restarted
 from fgs.files import output_folder
@@ -87,8 +87,8 @@ def _train_together(
 
 
 def _start(recipe: Recipe, out: Path) -> Run:
-    if is_first() and not restarted() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        fail(f"--out: {out} exists; name a new folder, or go on with --resume {out}", 2)
+    if is_first() and not restarted():
+        must_be_new(out, f"name a new folder, or go on with --resume {out}")
     return Run.start(out, recipe)
 
 

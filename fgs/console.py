@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rich.console import Console
@@ -30,6 +31,12 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one line on stderr and exit: code 2 for wrong usage, 1 for a failed run."""
     print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def must_be_new(out: Path, instead: str = "name a new folder") -> None:
+    """Fail, code 2, if there is something at --out that writing there could overwrite."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fail(f"--out: {out} exists; {instead}", 2)
 
 
 def as_option(error: ValueError) -> str:

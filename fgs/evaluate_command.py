@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fgs.checkpoints import CheckpointError
-from fgs.console import as_option, fail, step_bar
+from fgs.console import as_option, fail, must_be_new, step_bar
 from fgs.data import Patches
 from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
 from fgs.files import atomic, output_folder
@@ -92,8 +92,7 @@ def evaluate(
         fail(as_option(error), 2)
     except OSError as error:
         fail(f"--data: {error.filename}: {error.strerror}", 2)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        fail(f"--out: {out} exists; name a new folder", 2)
+    must_be_new(out)
     try:
         with output_folder(out):
             subject = Subject(model, patches, company.unconditional, company.label, out)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fgs.checkpoints import CheckpointError
-from fgs.console import as_option, fail, step_bar
+from fgs.console import as_option, fail, must_be_new, step_bar
 from fgs.embedding import interpolate
 from fgs.files import atomic, output_folder
 from fgs.generate import Released, Start, sample_rows, trajectory
@@ -129,8 +129,7 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         fail(str(error), 2)
     except ValueError as error:
         fail(as_option(error), 2)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        fail(f"--out: {out} exists; name a new folder", 2)
+    must_be_new(out)
     begin = time.perf_counter()
     try:
         with output_folder(out):
