@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from fgs.data import Patches
-from fgs.denoised import denoise, denoise_held_out, nearest_centroid_accuracy, noise_residual
+from fgs.denoised import denoise_held_out, nearest_centroid_accuracy, noise_residual
 from fgs.embedding import conditioned, density_distances, euclidean_fit, nearest_mean, separation
 from fgs.image_plots import curves, dots, image_grid, scatter
 from fgs.models import Model
-from fgs.noise import seeded
+from fgs.noise import add_noise, seeded
 from fgs.unet import GuidedUNet
 
 SIGMAS = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
@@ -81,7 +81,7 @@ def denoising_matrix(subject: Subject) -> Found:
             rows[f"φ of {name}"] = denoise_with(subject.model, x, asked, sigma)
         psnr = torch.stack([-10 * (row - x).square().mean((1, 2, 3)).log10() for row in list(rows.values())[1:]])
         found[f"{sigma:g}"] = psnr.tolist()
-        noisy = denoise(subject.model.network, None, x, few, sigma)["noisy"]
+        noisy = _noisy(x, sigma)
         title = f"denoised at σ = {sigma:g} with φ of each class"
         image_grid({"clean": x, "noisy": noisy} | rows, names, title, subject.folder / f"matrix-{sigma:g}.png")
     return found
@@ -89,10 +89,15 @@ def denoising_matrix(subject: Subject) -> Found:
 
 @torch.no_grad()
 def denoise_with(model: Model, x: Tensor, phi: Tensor, sigma: float) -> Tensor:
-    """Return x̂ of the patches that `denoise` makes noisy, with φ (N, F) instead of the class's."""
-    noisy = denoise(model.network, None, x, torch.zeros(len(x)), sigma)["noisy"]
+    """Return x̂ of patches that are made noisy, with φ (N, F) of any class."""
+    noisy = _noisy(x, sigma)
     x_hat: Tensor = noisy + model.network(noisy, phi)
     return x_hat
+
+
+def _noisy(x: Tensor, sigma: float) -> Tensor:
+    """Return x_σ, the same for every φ."""
+    return add_noise(x, x.new_tensor(sigma), seeded(0))[0]
 
 
 @torch.no_grad()

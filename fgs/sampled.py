@@ -140,7 +140,7 @@ def ways(judged: Judged, label: Model | None) -> Found:
 
 
 def single_class(judged: Judged, single: Model) -> Found:
-    """Samples of a network that was trained on one class alone: the best that this size can do (Fig. 3 right)."""
+    """Samples of a network that was trained on one class alone, for that class (Fig. 3 right)."""
     y = judged.subject.model.classes.index(single.classes[0])
     x = judged.draw(single.network, None, judged.n)
     return {"class": single.classes[0]} | judged.judge(x[0], y)._asdict()
@@ -167,7 +167,7 @@ def release(judged: Judged) -> Found:
     distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
     points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
     r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
-    labels = ("distance of φ to the nearest other class", f"σ below which letting go costs < {UNCHANGED:g} of the hit")
+    labels = ("distance of φ to the nearest other class", "largest σ at which to let go")
     if points:
         scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
     return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
