@@ -38,7 +38,7 @@ def embed(run: Path, images: list[Path], downscale: int | None, out: Path | None
     except UnusableError as error:
         fail(str(error), 2)
     except ValueError as error:
-        fail(as_option(error).replace("--like", "RUN"), 2)
+        fail(as_option(error), 2)
     if out:
         try:
             _write(out, phi, images)

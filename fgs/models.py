@@ -107,7 +107,7 @@ class Model:
             ValueError: the network has no features.
         """
         if not isinstance(self.network, GuidedUNet):
-            raise ValueError("like: needs a network guided by features; this one was trained otherwise")
+            raise ValueError("RUN: needs a network guided by features; this one was trained otherwise")
         parts = [x[first : first + BATCH] for first in range(0, len(x), BATCH)]
         return torch.stack([centroid(self.network, part) * len(part) for part in parts]).sum(0) / len(x)
 
@@ -135,11 +135,12 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     network, targets, mean = networks[0], about.get("targets"), about.get("mean")
     classes = tuple(str(name) for name in about.get("classes", ()))
     try:
-        assert isinstance(mean, Tensor)
-        assert mean.shape == (network.settings["colors"], 1, 1)
-        assert targets is None or len(targets) == len(classes)
+        if not isinstance(mean, Tensor) or mean.shape != (network.settings["colors"], 1, 1):
+            raise ValueError("mean")
+        if targets is not None and len(targets) != len(classes):
+            raise ValueError("targets")
         with torch.no_grad():
             network(mean.expand(2, -1, 8, 8), None if targets is None else targets[[0, 0]])
         return Model(network, classes, targets, mean, Recipe(**about["recipe"]), dict(about["hashes"]))
-    except (AssertionError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
         raise CheckpointError(f"{path}: what it says of its network does not fit it") from None
