@@ -2,13 +2,14 @@
 
 All share one trunk F, blind and fully convolutional, for images of any size. Round it goes what it cannot carry:
 
-    s = (q² − 1)(x − ½) + q·r·F(x),    q = min(1, τ/r),    r the contrast of x
+    s = (q² − 1)(x − ½) + q·r·F((x − m)/r, m, log r),    q = min(1, τ/r),    m the mean of x, r its contrast
 
-Normalisation takes the scale out of F; r gives it back. Where r exceeds τ, more contrast than images have, most of it
-is noise, and the first term is the linear estimate that shrinks it, which takes off what is too much or too little of
-gray as well. F could not: matching sets the channel means of x to those of x', so that F knows which gray the class
-has, but not which gray x has. At small noise it need not know; where it is told, it relies on x' less, and samples are
-worse (benchmarks/README.md).
+Normalisation takes the scale out of F; r gives it back. F is shown the image at a contrast of 1, since next to its gray a
+faint texture is hardly there, and m and log r as constant planes, so that φ(x') holds the gray and the contrast of x'.
+Where r exceeds τ, more contrast than images have, most of it is noise, and the first term is the linear estimate that
+shrinks it, which takes off what is too much or too little of gray as well. F could not: matching sets the channel means
+of x to those of x', so that past its first block F knows which gray the class has, but not which gray x has. At small
+noise it need not know; where it is told, it relies on x' less, and samples are worse (benchmarks/README.md).
 """
 
 from collections.abc import Callable
@@ -24,11 +25,11 @@ Visit = Callable[[int, Tensor], Tensor]
 
 PRESETS: dict[str, dict[str, int]] = {
     "paper": {"channels": 64, "levels": 3, "encoder_convs": 2, "middle_convs": 3, "decoder_convs": 4},
-    "small": {"channels": 24, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
+    "small": {"channels": 32, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
 }
 
 CONTRAST = 0.3  # τ, the sd of an image with more contrast than textures have
-TINY = 1e-8  # added to the variance of an image, which may be flat
+TINY = 1e-6  # added to the variance of an image, which may be flat: (1/1000)², a quarter of a gray level of 8 bits
 
 
 class Layer(nn.Sequential):
@@ -43,6 +44,14 @@ def _block(inputs: int, outputs: int, convs: int, first: bool = False) -> nn.Seq
     """`convs` layers in a row; the very first of the network is not normalised."""
     sizes = [inputs] + [outputs] * convs
     return nn.Sequential(*(Layer(sizes[k], sizes[k + 1], not (first and k == 0)) for k in range(convs)))
+
+
+def _standardized(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the trunk sees of x, (N, 2C + 1, H, W): (x − m)/r, m and log r; and the contrast r, (N, 1, 1, 1)."""
+    m = x.float().mean((2, 3), keepdim=True)
+    r = ((x - m).square().mean((1, 2, 3), keepdim=True) + TINY).sqrt()
+    constant = torch.cat([m, r.log()], 1).expand(-1, -1, *x.shape[2:])
+    return torch.cat([(x - m) / r, constant], 1).contiguous(memory_format=torch.channels_last), r
 
 
 class UNet(nn.Module):
@@ -90,7 +99,7 @@ class UNet(nn.Module):
         widths = [channels * 2**level for level in range(levels + 1)]
         self.widths = [*widths, *widths[-2:0:-1]]
         self.encoder = nn.ModuleList(
-            _block(widths[level - 1] if level else colors, widths[level], encoder_convs, first=level == 0)
+            _block(widths[level - 1] if level else 2 * colors + 1, widths[level], encoder_convs, first=level == 0)
             for level in range(levels)
         )
         self.middle = _block(widths[-2], widths[-1], middle_convs)
@@ -108,15 +117,14 @@ class UNet(nn.Module):
         return self._score(x)
 
     def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
-        r = (x.float().var((1, 2, 3), correction=0, keepdim=True) + TINY).sqrt()
+        planes, r = _standardized(x)
         q = (CONTRAST / r).clamp_max(1)
-        s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * self.out(self._walk(x, visit, len(self.decoder)))
+        s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * self.out(self._walk(planes, visit, len(self.decoder)))
         return s
 
-    def _walk(self, x: Tensor, visit: Visit | None, decoders: int) -> Tensor:
+    def _walk(self, h: Tensor, visit: Visit | None, decoders: int) -> Tensor:
         """Return the activations after so many decoder blocks, with every block but the last one visited at its end."""
         skips: list[Tensor] = []
-        h = x
         blocks = enumerate([*self.encoder, self.middle, *self.decoder[:decoders]])
         for number, block in blocks:
             if number > len(self.encoder):
@@ -158,7 +166,7 @@ class GuidedUNet(UNet):
             means.append(channel_means(h))
             return h
 
-        self._walk(x, record, len(self.decoder) - 1)
+        self._walk(_standardized(x)[0], record, len(self.decoder) - 1)
         return torch.cat(means, 1)
 
     def forward(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:

@@ -101,7 +101,7 @@ def test_receptive_field_is_the_support_of_the_gradient(preset):
     network = without_norms(UNet(**PRESETS[preset] | {"channels": 2}))
     for weight in network.parameters():
         nn.init.constant_(weight, 0.01)
-    x = torch.ones(1, 1, 160, 160, requires_grad=True)
+    x = torch.ones(1, 3, 160, 160, requires_grad=True)  # with the planes that say how gray and how contrasted it is
     h = x
     for block in network.encoder:
         h = nn.functional.avg_pool2d(block(h), 2)
