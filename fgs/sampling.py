@@ -6,7 +6,7 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
@@ -75,6 +75,24 @@ def draw_start(
     return mean + scale * standard_normal(mean.expand(shape), generator)
 
 
+def drain(updates: Iterable[Step], n: int) -> Samples:
+    """Return what the last of the updates of n samples leaves, and how many moved each of them."""
+    steps = torch.zeros(n, dtype=torch.long)
+    for step in updates:
+        x, sigma, steps = step.x, step.sigma, steps.to(step.x.device) + step.moved
+    return Samples(x, steps, sigma.expand(n))
+
+
+def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
+    """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
+    if moving.all():
+        return score(x, phi, sigma)
+    s = torch.zeros_like(x)
+    each = phi is not None and phi.dim() > 1
+    s[moving] = score(x[moving], phi[moving] if phi is not None and each else phi, sigma[moving])
+    return s
+
+
 @dataclass(frozen=True)
 class SISA:
     """Sample by steps along the score, each followed by a little new noise (Algorithms 1 and 3).
@@ -113,10 +131,7 @@ class SISA:
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
     ) -> Samples:
         """Drain `iterate` and return the last x; the arguments and errors are those of `iterate`."""
-        steps = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
-        for step in self.iterate(score, x, phi, generator):
-            x, sigma, steps = step.x, step.sigma, steps + step.moved
-        return Samples(x, steps, sigma.expand(x.shape[0]))
+        return drain(self.iterate(score, x, phi, generator), len(x))
 
     @torch.no_grad()
     def iterate(
@@ -124,8 +139,8 @@ class SISA:
     ) -> Iterator[Step]:
         """Yield every update on the way from x_{σ_0} to x_{σ_∞}.
 
-        Finished samples stay as they are while others go on, and every step draws noise for all rows: a sample depends
-        on its own start and on the seed, not on its neighbours.
+        Finished samples stay as they are and cost no call while others go on, and every step draws noise for all rows:
+        a sample depends on its own start and on the seed, not on its neighbours.
 
         Args:
             score: the projected score.
@@ -150,7 +165,7 @@ class SISA:
         moving = sigma >= self.sigma_inf
         for k in count(1):
             h = self.schedule(self.h, k)
-            s = score(x, phi, sigma)
+            s = _of_moving(moving, score, x, phi, sigma)
             sigma_k = self.noise_level(s, sigma)
             gamma = sigma_k * math.sqrt((1 - self.beta * h) ** 2 - (1 - h) ** 2)
             x_hat = x + s

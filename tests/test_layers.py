@@ -19,7 +19,16 @@ FLOORS = (
         "fgs.images",
         "fgs.windows",
     },
-    {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.unet", "fgs.data", "fgs.denoising"},
+    {
+        "fgs.sampling",
+        "fgs.few_steps",
+        "fgs.corrections",
+        "fgs.guidance",
+        "fgs.networks",
+        "fgs.unet",
+        "fgs.data",
+        "fgs.denoising",
+    },
     {
         "fgs.training",
         "fgs.measures",
