@@ -407,5 +407,85 @@ def evaluate(
     evaluate(run, data, against, settings, out, json_)
 
 
+bench = typer.Typer(name="bench", help="Measure: samplers by quality against calls, and training steps by speed.")
+app.add_typer(bench)
+_Bench = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+@bench.callback(invoke_without_command=True)
+def _bench(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run both on very little, to see that they run; the numbers mean nothing.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if not quick:
+        typer.echo(context.get_help())
+        return
+    from fgs.bench_command import bench_training
+    from toy.bench_command import QUICK, bench_sampling
+
+    bench_training(("small",), 3, False)
+    bench_sampling(dict(QUICK), None, False)
+
+
+@bench.command("sampling")
+def _bench_sampling(
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of a run, or a checkpoint; the model that ships if left out.")
+    ] = None,
+    what: Annotated[list[str] | None, typer.Option(metavar="exact|learned|images", help="All if left out.")] = None,
+    calls: Annotated[str, typer.Option(help="Budgets of network calls, with commas between.")] = "8,12,20,30,50",
+    samples: Annotated[int, typer.Option(help="Samples of a mixture.")] = 2000,
+    n: Annotated[int, typer.Option(help="Images of each class.")] = 32,
+    seeds: Annotated[int, typer.Option(help="Sets of samples of each point.")] = 2,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the photographs trained on; that of FGS_TEXTURES if left out.")
+    ] = None,
+    training_steps: Annotated[int, typer.Option(help="Steps of the network of the learned mixture.")] = 8000,
+    reference: Annotated[
+        int | None, typer.Option(help="Also sample images by SISA with so many calls; 2000 take half an hour.")
+    ] = None,
+    out: Annotated[Path | None, _output(help="New folder for sampling.png, pictures.png and sampling.json.")] = None,
+    json_: _Bench = False,
+) -> None:
+    """Compare samplers: distance to true samples ÷ its floor, against network calls."""
+    from fgs.console import fail
+    from toy.bench_command import WHAT, bench_sampling
+
+    try:
+        budgets = tuple(int(part) for part in calls.replace(",", " ").split())
+    except ValueError:
+        fail(f"--calls: must be whole numbers with commas between, as 12,30,50, got {calls}", 2)
+    settings = {
+        "run": run,
+        "what": tuple(what or WHAT),
+        "calls": budgets,
+        "samples": samples,
+        "n": n,
+        "seeds": seeds,
+        "data": data,
+        "training_steps": training_steps,
+        "reference": reference,
+    }
+    bench_sampling(settings, out, json_)
+
+
+@bench.command("training")
+def _bench_training(
+    preset: Annotated[
+        list[str] | None, typer.Option(metavar="small|paper", help="Whose sizes; both if left out.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds that are timed.")] = None,
+    json_: _Bench = False,
+) -> None:
+    """Time training steps, against a plain one and against UNets of other libraries where they are installed."""
+    from fgs.bench_command import bench_training
+
+    bench_training(tuple(preset or ("paper", "small")), rounds, json_)
+
+
 if __name__ == "__main__":
     main()

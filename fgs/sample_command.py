@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fgs.image_plots import film, image_grid
 from fgs.images import UnusableError, write_image
 from fgs.models import Model, load_model
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, NotConvergingError, fixed, growing
+from fgs.sampling import SISA, NotConvergingError, fixed, growing, within
 
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
@@ -89,21 +89,7 @@ class Request:
             schedule={"fixed": fixed, "growing": growing}[self.schedule],
             denoise_last=True,
         )
-        return sampler if self.steps is None else _within(sampler, self.steps)
-
-
-def _within(sampler: SISA, steps: int) -> SISA:
-    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps."""
-    low, high = 0.0, 1.0
-    if replace(sampler, h=high).planned_steps() > steps:
-        raise ValueError(
-            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
-            "raise --steps or --beta"
-        )
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
-    return replace(sampler, h=high)
+        return sampler if self.steps is None else within(sampler, self.steps)
 
 
 def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool, gif: bool) -> None:

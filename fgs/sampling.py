@@ -7,9 +7,9 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +19,27 @@ from fgs.protocols import ProjectedScore, Samples
 
 Schedule = Callable[[float, int], float]
 """(h, k) -> the size of step k = 1, 2, …"""
+
+
+class StepByStep(Protocol):
+    """A `SISASampler` whose updates can be watched."""
+
+    @property
+    def sigma_0(self) -> float:
+        """Noise level of the start."""
+
+    def planned_steps(self) -> int:
+        """Count the calls of the network: the size of the job ahead."""
+
+    def iterate(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> "Iterator[Step]":
+        """Yield every update; arguments as in `SISASampler`."""
+
+    def __call__(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> Samples:
+        """Return what the last update leaves."""
 
 
 class NotConvergingError(RuntimeError):
@@ -207,3 +228,21 @@ class SISA:
             raise NotConvergingError(
                 f"sigma_inf = {self.sigma_inf:.3g} not reached in {k} steps; raise h, beta or sigma_inf, or max_steps"
             )
+
+
+def within(sampler: SISA, steps: int) -> SISA:
+    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps.
+
+    Raises:
+        ValueError: β allows no so few; the message begins with "steps".
+    """
+    low, high = 0.0, 1.0
+    if replace(sampler, h=high).planned_steps() > steps:
+        raise ValueError(
+            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
+            "raise --steps or --beta"
+        )
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
+    return replace(sampler, h=high)
