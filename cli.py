@@ -286,10 +286,19 @@ def train_images(
 
 
 _what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How", "Against"))
-_H = Annotated[float, _how(help="Step size in (0, 1].")]
-_Beta = Annotated[float, _how(help="Noise control in (0, 1].")]
-_Schedule = Annotated[str, _how(metavar="fixed|growing", help="Steps of one size, or growing to 1.")]
-_Steps = Annotated[int | None, _how(help="Network calls for an image; chooses --h.")]
+_Sampler = Annotated[
+    str,
+    _how(
+        metavar="multi-step|few-steps|heun|sisa",
+        help="Second order with one call a step, first order, second order with two, or the paper's own.",
+    ),
+]
+_H = Annotated[float | None, _how(help="Step size in (0, 1] of --sampler sisa; 0.3 if left out.")]
+_Beta = Annotated[float | None, _how(help="Noise control in (0, 1]; 0.2, for sisa 0.3, if left out.")]
+_Schedule = Annotated[
+    str | None, _how(metavar="fixed|growing", help="Steps of --sampler sisa: of one size, or growing to 1.")
+]
+_Steps = Annotated[int | None, _how(help="Network calls for an image; 48 if left out. For sisa it chooses --h.")]
 _SigmaEnd = Annotated[float, _how(help="σ_∞, the noise level to stop at.")]
 _Seed = Annotated[int, _how(help="Seed of everything drawn.")]
 
@@ -317,9 +326,10 @@ def sample(
     ] = None,
     release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
     mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
-    h: _H = 0.3,
-    beta: _Beta = 0.3,
-    schedule: _Schedule = "fixed",
+    sampler: _Sampler = "multi-step",
+    h: _H = None,
+    beta: _Beta = None,
+    schedule: _Schedule = None,
     steps: _Steps = None,
     sigma_end: _SigmaEnd = 0.01,
     seed: _Seed = 0,
@@ -343,6 +353,7 @@ def sample(
         "downscale": downscale,
         "release_at": release_at,
         "mixture": mixture,
+        "sampler": sampler,
         "h": h,
         "beta": beta,
         "schedule": schedule,
@@ -382,9 +393,10 @@ def evaluate(
     single: Annotated[Path | None, _against(help="Run of --guidance none on one class alone.")] = None,
     unseen: Annotated[Path | None, _against(help="Folder of images; classes trained on are passed over.")] = None,
     n: Annotated[int, _how(help="Samples of each class.")] = 64,
-    h: _H = 0.3,
-    beta: _Beta = 0.3,
-    schedule: _Schedule = "fixed",
+    sampler: _Sampler = "multi-step",
+    h: _H = None,
+    beta: _Beta = None,
+    schedule: _Schedule = None,
     steps: _Steps = None,
     sigma_end: _SigmaEnd = 0.01,
     seed: _Seed = 0,
@@ -397,6 +409,7 @@ def evaluate(
     against = {"unconditional": unconditional, "label": label, "single": single, "unseen": unseen}
     settings = {
         "n": n,
+        "sampler": sampler,
         "h": h,
         "beta": beta,
         "schedule": schedule,

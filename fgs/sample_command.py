@@ -14,6 +14,7 @@ from torch import Tensor
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
 from fgs.embedding import interpolate
+from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.files import atomic, output_folder
 from fgs.generate import Released, Start, sample_rows, trajectory
 from fgs.image_plots import film, image_grid
@@ -25,6 +26,11 @@ from fgs.sampling import SISA, NotConvergingError, fixed, growing, within
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
+
+CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
+BETAS = {"multi-step": 0.2, "few-steps": 0.2, "heun": 0.2, "sisa": 0.3}
+"""β by the name of the sampler: what sampled the model that ships best in so many calls (benchmarks/README.md)."""
+SAMPLERS = tuple(BETAS)
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,10 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    h: float = 0.3
-    beta: float = 0.3
-    schedule: str = "fixed"
+    sampler: str = "multi-step"
+    h: float | None = None
+    beta: float | None = None
+    schedule: str | None = None
     sigma_end: float = 0.01
     steps: int | None = None
     seed: int = 0
@@ -75,18 +82,29 @@ class Request:
                 raise ValueError(f"{name}: must lie in (sigma_end = {self.sigma_end}, 1], got {value}")
         if self.mixture and self.release_at is None:
             raise ValueError("mixture: is followed below --release-at; give both")
-        if self.schedule not in ("fixed", "growing"):
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {self.sampler}")
+        if self.schedule not in (None, "fixed", "growing"):
             raise ValueError(f"schedule: must be fixed or growing, got {self.schedule}")
+        for name in ("h", "schedule"):
+            if self.sampler != "sisa" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
 
-    def sampler(self) -> SISA:
-        """Build the sampler; `steps` is a budget, which h is chosen to keep."""
-        sigma_0 = self.sigma or 1.0
+    def build_sampler(self) -> SISA | FewSteps:
+        """Build the sampler; `steps` is a budget of calls, for SISA of updates, which h is chosen to keep."""
+        sigma_0, beta = self.sigma or 1.0, BETAS[self.sampler] if self.beta is None else self.beta
+        if self.sampler != "sisa":
+            kind = {"few-steps": FewSteps, "multi-step": MultiStep, "heun": Heun}[self.sampler]
+            try:
+                return kind(self.steps or CALLS, beta, sigma_0, self.sigma_end, denoise_last=True)
+            except ValueError as error:
+                raise ValueError(str(error).replace("calls:", "steps:")) from None
         sampler = SISA(
-            self.h,
-            self.beta,
+            H if self.h is None else self.h,
+            beta,
             sigma_0,
             self.sigma_end,
-            schedule={"fixed": fixed, "growing": growing}[self.schedule],
+            schedule=growing if self.schedule == "growing" else fixed,
             denoise_last=True,
         )
         return sampler if self.steps is None else within(sampler, self.steps)
@@ -104,7 +122,7 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
     """
     try:
         request = Request(**settings)
-        sampler = request.sampler()
+        sampler = request.build_sampler()
         model = load_model(run)
         labels, phi = targets_of(model, request)
         start = _start(model, request)
@@ -134,7 +152,8 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if as_json:
         about = {"folder": str(out), "model": str(run or "shipped"), "seed": request.seed, "rows": labels}
-        about |= {"n": request.n, "size": list(start.size), "h": sampler.h}
+        about |= {"n": request.n, "size": list(start.size), "sampler": request.sampler}
+        about["h"] = sampler.h if isinstance(sampler, SISA) else sampler.step.h
         print(
             json.dumps(about | {"beta": sampler.beta, "steps": sampler.planned_steps(), "seconds": seconds}, indent=2)
         )

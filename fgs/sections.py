@@ -3,20 +3,23 @@
 from pathlib import Path
 
 from fgs.evaluation import MATRIX_SIGMAS, Found
+from fgs.few_steps import FewSteps
 from fgs.models import Model
 from fgs.report import Section, Table
 from fgs.sampled import COLUMNS, FEW, UNCHANGED
 from fgs.sampling import SISA
 
 
-def describe(model: Model, sampler: SISA, seed: int) -> str:
+def describe(model: Model, sampler: SISA | FewSteps, seed: int) -> str:
     """Say what is evaluated, and how it is sampled."""
+    name = type(sampler).__name__
+    how = f"h = {sampler.h:.3g}" if isinstance(sampler, SISA) else f"{name}, {sampler.planned_steps()} calls"
     sizes, recipe = model.network.settings, model.recipe
     parameters = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
-        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: h = {sampler.h:.3g}, "
+        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {how}, "
         f"β = {sampler.beta:g}, σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, seed {seed}."
     )
 

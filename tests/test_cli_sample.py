@@ -105,7 +105,7 @@ BAD = {
     "no image": (["--like", "nowhere.png"], "nowhere.png: No such file"),
     "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 20 a side"),
     "start alone": (["--start", "tiny.png"], "--start: --start and --sigma go together; give both"),
-    "steps": (["--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
+    "steps": (["--sampler", "sisa", "--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
     "mixture": (["--mixture", "run"], "--mixture: is followed below --release-at; give both"),
@@ -113,6 +113,9 @@ BAD = {
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
     "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
     "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
+    "sampler": (["--sampler", "ddim"], "--sampler: must be one of multi-step, few-steps, heun, sisa, got ddim"),
+    "h alone": (["--h", ".1"], "--h: belongs to --sampler sisa; give that too, or --steps instead"),
+    "too few": (["--steps", "1"], "--steps: too few for this sampler, got 1"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }
 
