@@ -289,12 +289,12 @@ _what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel 
 _Sampler = Annotated[
     str,
     _how(
-        metavar="multi-step|few-steps|heun|sisa",
-        help="Second order with one call a step, first order, second order with two, or the paper's own.",
+        metavar="corrected|multi-step|heun|few-steps|sisa",
+        help="Second order in one call a step, with Langevin corrections or without; in two; first order; the paper's.",
     ),
 ]
 _H = Annotated[float | None, _how(help="Step size in (0, 1] of --sampler sisa; 0.3 if left out.")]
-_Beta = Annotated[float | None, _how(help="Noise control in (0, 1]; 0.2, for sisa 0.3, if left out.")]
+_Beta = Annotated[float | None, _how(help="Noise control in (0, 1]; chosen for each sampler if left out.")]
 _Schedule = Annotated[
     str | None, _how(metavar="fixed|growing", help="Steps of --sampler sisa: of one size, or growing to 1.")
 ]
@@ -326,7 +326,7 @@ def sample(
     ] = None,
     release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
     mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
-    sampler: _Sampler = "multi-step",
+    sampler: _Sampler = "corrected",
     h: _H = None,
     beta: _Beta = None,
     schedule: _Schedule = None,
@@ -393,7 +393,7 @@ def evaluate(
     single: Annotated[Path | None, _against(help="Run of --guidance none on one class alone.")] = None,
     unseen: Annotated[Path | None, _against(help="Folder of images; classes trained on are passed over.")] = None,
     n: Annotated[int, _how(help="Samples of each class.")] = 64,
-    sampler: _Sampler = "multi-step",
+    sampler: _Sampler = "corrected",
     h: _H = None,
     beta: _Beta = None,
     schedule: _Schedule = None,

@@ -1,5 +1,6 @@
 """The samplers that `fgs bench sampling` compares, each as a function of the budget, and the points of their curves."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
@@ -7,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from fgs.corrections import Chain, Langevin
+from fgs.corrections import corrected
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import ProjectedScore
@@ -24,7 +25,6 @@ class Task(NamedTuple):
 
 
 BETA = 0.3  # of every sampler that injects noise, where nothing else is said
-CORRECTIONS, CORRECTION = 4, 0.1  # how many Langevin updates, with which h
 
 
 def _sisa(task: Task, *, estimated: bool) -> StepByStep:
@@ -33,20 +33,12 @@ def _sisa(task: Task, *, estimated: bool) -> StepByStep:
     return within(sampler, task.calls - task.denoise_last)
 
 
-def _corrected(task: Task) -> StepByStep:
-    """Correct at a level just above σ_∞, from where three calls are left."""
-    level = min(3 * task.sigma_inf, (task.sigma_0 * task.sigma_inf) ** 0.5)
-    there = MultiStep(task.calls - CORRECTIONS - 3, BETA, task.sigma_0, level)
-    end = MultiStep(3, BETA, level, task.sigma_inf, denoise_last=task.denoise_last)
-    return Chain((there, Langevin(CORRECTIONS, CORRECTION, level), end))
-
-
 SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {
     "SISA": lambda task: _sisa(task, estimated=False),
     "SISA, σ estimated": lambda task: _sisa(task, estimated=True),
     "few steps": lambda task: FewSteps(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "multi-step": lambda task: MultiStep(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
-    "multi-step, Langevin": _corrected,
+    "multi-step, Langevin": lambda task: corrected(task.calls, BETA, *task[1:]),
     "multi-step, β = 1": lambda task: MultiStep(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
     "Heun": lambda task: Heun(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "Heun, β = 1": lambda task: Heun(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
@@ -115,7 +107,9 @@ class Case(Protocol):
 def measure(case: Case, name: str, budget: int | None, sampler: StepByStep) -> Point:
     """Measure a sampler on a case."""
     try:
-        return Point(case.group, case.name, name, budget, *case.measure(sampler))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that σ cannot be estimated in d = 1 is what is to be seen
+            return Point(case.group, case.name, name, budget, *case.measure(sampler))
     except NotConvergingError:
         return Point(case.group, case.name, name, budget)
 

@@ -153,7 +153,10 @@ def peers(recipe: Recipe, patches: Patches, parameters: int) -> tuple[list[Conte
         try:
             network, denoise = build(recipe, parameters)
         except ImportError as error:
-            missing[name] = f"not installed ({error})" if error.name is None else f"{error.name} is not installed"
+            missing[name] = f"{error.name} is not installed" if error.name else str(error)
+            continue
+        except RuntimeError as error:  # installed, but what it imports does not fit this torch
+            missing[name] = f"cannot be imported: {error}"
             continue
         found.append(Contender(name, count(network), _step(network, denoise, recipe, patches)))
     return found, missing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from fgs.few_steps import FewSteps
+from fgs.few_steps import FewSteps, MultiStep
 from fgs.noise import per_row, standard_normal
 from fgs.protocols import ProjectedScore, Samples
 from fgs.sampling import SISA, Step, drain
@@ -100,6 +100,11 @@ class Chain:
         """Noise level at the begin of the first."""
         return self.parts[0].sigma_0
 
+    @property
+    def sigma_inf(self) -> float:
+        """Noise level at the end of the last."""
+        return self.parts[-1].sigma_inf
+
     def planned_steps(self) -> int:
         """Count the calls of the network."""
         return sum(part.planned_steps() for part in self.parts)
@@ -120,3 +125,28 @@ class Chain:
                 x, last = step.x, step.step
                 yield step._replace(step=done + last)
             done += last
+
+
+CORRECTION, FEWEST = 0.1, 6  # h of the corrections, and calls that leave some for each part
+
+
+def corrected(calls: int, beta: float, sigma_0: float, sigma_inf: float, denoise_last: bool = False) -> Chain:
+    """Return `MultiStep` with an eighth of the calls spent on corrections at 5σ_∞, and an eighth from there to the end.
+
+    Args:
+        calls: of the network, for each sample.
+        beta: noise control of the steps, in (0, 1].
+        sigma_0: noise level of the start, in the units of x.
+        sigma_inf: noise level of the last x.
+        denoise_last: return x̂.
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+    if calls < FEWEST:
+        raise ValueError(f"calls: must be at least {FEWEST} with corrections, got {calls}")
+    some = max(2, calls // 8)
+    level = min(5 * sigma_inf, math.sqrt(sigma_0 * sigma_inf))  # the latter where there is little noise at the start
+    there = MultiStep(calls - 2 * some, beta, sigma_0, level)
+    end = MultiStep(some, beta, level, sigma_inf, denoise_last=denoise_last)
+    return Chain((there, Langevin(some, CORRECTION, level), end))

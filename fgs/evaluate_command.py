@@ -9,6 +9,7 @@ from typing import Any
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
+from fgs.corrections import Chain
 from fgs.data import Patches
 from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
 from fgs.few_steps import FewSteps
@@ -154,7 +155,7 @@ def _unseen(model: Model, folder: Path) -> Patches:
     return read_patches(recipe)[0]
 
 
-def _measure(subject: Subject, company: Company, request: Request, sampler: SISA | FewSteps) -> Found:
+def _measure(subject: Subject, company: Company, request: Request, sampler: SISA | FewSteps | Chain) -> Found:
     """Make every measure that the model and its company allow."""
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
     guided = isinstance(subject.model.network, GuidedUNet)

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
+from fgs.corrections import Chain, corrected
 from fgs.embedding import interpolate
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.files import atomic, output_folder
@@ -28,7 +30,7 @@ COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
-BETAS = {"multi-step": 0.2, "few-steps": 0.2, "heun": 0.2, "sisa": 0.3}
+BETAS = {"corrected": 0.3, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2, "sisa": 0.3}
 """β by the name of the sampler: what sampled the model that ships best in so many calls (benchmarks/README.md)."""
 SAMPLERS = tuple(BETAS)
 
@@ -53,7 +55,7 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    sampler: str = "multi-step"
+    sampler: str = "corrected"
     h: float | None = None
     beta: float | None = None
     schedule: str | None = None
@@ -90,13 +92,23 @@ class Request:
             if self.sampler != "sisa" and getattr(self, name) is not None:
                 raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
 
-    def build_sampler(self) -> SISA | FewSteps:
+    @property
+    def chosen_beta(self) -> float:
+        """β, that of the sampler if none is given."""
+        return BETAS[self.sampler] if self.beta is None else self.beta
+
+    def build_sampler(self) -> SISA | FewSteps | Chain:
         """Build the sampler; `steps` is a budget of calls, for SISA of updates, which h is chosen to keep."""
-        sigma_0, beta = self.sigma or 1.0, BETAS[self.sampler] if self.beta is None else self.beta
+        sigma_0, beta = self.sigma or 1.0, self.chosen_beta
         if self.sampler != "sisa":
-            kind = {"few-steps": FewSteps, "multi-step": MultiStep, "heun": Heun}[self.sampler]
+            build: dict[str, Callable[..., FewSteps | Chain]] = {
+                "corrected": corrected,
+                "multi-step": MultiStep,
+                "heun": Heun,
+                "few-steps": FewSteps,
+            }
             try:
-                return kind(self.steps or CALLS, beta, sigma_0, self.sigma_end, denoise_last=True)
+                return build[self.sampler](self.steps or CALLS, beta, sigma_0, self.sigma_end, denoise_last=True)
             except ValueError as error:
                 raise ValueError(str(error).replace("calls:", "steps:")) from None
         sampler = SISA(
@@ -153,10 +165,8 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
     if as_json:
         about = {"folder": str(out), "model": str(run or "shipped"), "seed": request.seed, "rows": labels}
         about |= {"n": request.n, "size": list(start.size), "sampler": request.sampler}
-        about["h"] = sampler.h if isinstance(sampler, SISA) else sampler.step.h
-        print(
-            json.dumps(about | {"beta": sampler.beta, "steps": sampler.planned_steps(), "seconds": seconds}, indent=2)
-        )
+        about |= {"beta": request.chosen_beta, "h": sampler.h if isinstance(sampler, SISA) else None}
+        print(json.dumps(about | {"steps": sampler.planned_steps(), "seconds": seconds}, indent=2))
     else:
         print(f"{out}: {len(labels)} × {request.n} images of {start.size[1]} × {start.size[0]} in {seconds:.0f} s")
 

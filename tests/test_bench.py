@@ -37,7 +37,7 @@ def test_every_sampler_keeps_its_budget(name, denoise_last):
 def test_too_few_calls_are_refused_by_name_of_the_setting():
     for name in ("SISA", "multi-step, Langevin"):
         with pytest.raises(ValueError, match=r"^(steps|calls):"):
-            SAMPLERS[name](Task(5, 1.0, 0.01, False))
+            SAMPLERS[name](Task(4, 1.0, 0.01, False))
 
 
 def test_the_exact_mixtures_reach_the_floor_in_thirty_calls(cases):

@@ -113,9 +113,9 @@ BAD = {
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
     "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
     "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
-    "sampler": (["--sampler", "ddim"], "--sampler: must be one of multi-step, few-steps, heun, sisa, got ddim"),
+    "sampler": (["--sampler", "ddim"], "--sampler: must be one of corrected, multi-step, heun, few-"),
     "h alone": (["--h", ".1"], "--h: belongs to --sampler sisa; give that too, or --steps instead"),
-    "too few": (["--steps", "1"], "--steps: too few for this sampler, got 1"),
+    "too few": (["--steps", "1"], "--steps: must be at least 6 with corrections, got 1"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fgs.corrections import Chain, Langevin
+from fgs.corrections import Chain, Langevin, corrected
 from fgs.few_steps import MultiStep
 from fgs.noise import known_schedule
 from fgs.protocols import SISASampler
@@ -83,3 +83,26 @@ def test_parts_must_fit():
 def test_wrong_settings_are_named(settings, name):
     with pytest.raises(ValueError, match=f"^{name}:"):
         Langevin(*settings)
+
+
+@pytest.mark.parametrize("calls", [6, 12, 30, 48])
+@pytest.mark.parametrize("sigma_0", [1.0, 0.02])
+@pytest.mark.parametrize("denoise_last", [False, True])
+def test_corrected_keeps_its_budget_and_its_noise_levels(calls, sigma_0, denoise_last):
+    sampler, seen = corrected(calls, 0.3, sigma_0, 0.01, denoise_last), []
+
+    def score(x, phi=None, sigma=None):
+        seen.append(float(sigma))
+        return -x
+
+    drawn = sampler(score, start(2000, sigma_0), generator=torch.Generator().manual_seed(3))
+    assert len(seen) == sampler.planned_steps() == calls
+    assert seen[0] == pytest.approx(sigma_0)
+    assert seen == sorted(seen, reverse=True)
+    assert sampler.sigma_inf == 0.01
+    assert float(drawn.x.std()) == pytest.approx(0 if denoise_last else 0.01, rel=0.06)
+
+
+def test_a_budget_too_small_for_corrections_is_refused():
+    with pytest.raises(ValueError, match=r"^calls: must be at least 6 with corrections"):
+        corrected(4, 0.3, 1.0, 0.01)

@@ -20,7 +20,7 @@ from fgs.files import atomic, output_folder
 from fgs.models import load_model
 from toy.bench import exact_cases, learned_case
 
-PICTURED = "multi-step"  # whose samples are drawn side by side
+PICTURED = "multi-step, Langevin"  # whose samples are drawn side by side
 WHAT = ("exact", "learned", "images")
 
 
