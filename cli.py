@@ -289,16 +289,18 @@ _what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel 
 _Sampler = Annotated[
     str,
     _how(
-        metavar="corrected|multi-step|heun|few-steps|sisa",
-        help="Second order in one call a step, with Langevin corrections or without; in two; first order; the paper's.",
+        metavar="sisa|corrected|multi-step|heun|few-steps",
+        help="The paper's; second order in one call a step, with Langevin corrections or without; in two; first order.",
     ),
 ]
-_H = Annotated[float | None, _how(help="Step size in (0, 1] of --sampler sisa; 0.3 if left out.")]
-_Beta = Annotated[float | None, _how(help="Noise control in (0, 1]; chosen for each sampler if left out.")]
-_Schedule = Annotated[
-    str | None, _how(metavar="fixed|growing", help="Steps of --sampler sisa: of one size, or growing to 1.")
+_H = Annotated[float | None, _how(help="Step size in (0, 1], of sisa only; 0.3 if left out.")]
+_Beta = Annotated[
+    float | None, _how(help="Noise control in (0, 1]; 0.3 for sisa and corrected, 0.2 for the others, if left out.")
 ]
-_Steps = Annotated[int | None, _how(help="Network calls for an image; 48 if left out. For sisa it chooses --h.")]
+_Schedule = Annotated[str | None, _how(metavar="fixed|growing", help="Steps of sisa: of one size, or growing to 1.")]
+_Steps = Annotated[
+    int | None, _how(help="Network calls for an image, 48 if left out; for sisa at most so many, by choice of --h.")
+]
 _SigmaEnd = Annotated[float, _how(help="σ_∞, the noise level to stop at.")]
 _Seed = Annotated[int, _how(help="Seed of everything drawn.")]
 
@@ -326,7 +328,7 @@ def sample(
     ] = None,
     release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
     mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
-    sampler: _Sampler = "corrected",
+    sampler: _Sampler = "sisa",
     h: _H = None,
     beta: _Beta = None,
     schedule: _Schedule = None,
@@ -393,7 +395,7 @@ def evaluate(
     single: Annotated[Path | None, _against(help="Run of --guidance none on one class alone.")] = None,
     unseen: Annotated[Path | None, _against(help="Folder of images; classes trained on are passed over.")] = None,
     n: Annotated[int, _how(help="Samples of each class.")] = 64,
-    sampler: _Sampler = "corrected",
+    sampler: _Sampler = "sisa",
     h: _H = None,
     beta: _Beta = None,
     schedule: _Schedule = None,
