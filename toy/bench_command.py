@@ -169,13 +169,19 @@ def _write(
     """Write the figures and the JSON."""
     try:
         with output_folder(out):
-            quality_figure({group: _panel(points, group, bench) for group in _groups(points)}, out / "sampling.png")
+            panels = {_title(points, group): _panel(points, group, bench) for group in _groups(points)}
+            quality_figure(panels, out / "sampling.png")
             if images:
                 draw_budgets(images, PICTURED, sorted(bench.calls), out / "pictures.png")
             with atomic(out / "sampling.json") as temporary:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
     except OSError as error:
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+
+
+def _title(points: list[Point], group: str) -> str:
+    cases = len({point.case for point in points if point.group == group})
+    return group if cases == 1 else f"{group}, median of {cases}"
 
 
 def _panel(
