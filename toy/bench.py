@@ -107,7 +107,8 @@ def learned_case(samples: int, seeds: range, training_steps: int, watch: Callabl
     learning = Learning(training_steps=training_steps)
     learned = learn(mixture, sampler, learning, {"guided"}, watch=lambda name, record: watch(record.progress))
     judge, _ = prepare(replace(usual, sigma_end=END * LEARNED.std))
-    name = f"SISA of fgs toy, h = {sampler.h:g}, β = {sampler.beta:g}, σ pooled"
+    sampler = replace(sampler, sigma_inf=judge.sigma_inf)  # samples with other noise in them could not be compared
+    name = f"SISA, h = {sampler.h:g}, β = {sampler.beta:g}, σ pooled"
     return MixtureCase(
         "learned network", "d = 64, rank 1", judge, sampler.sigma_0, _learned(learned), seeds, (name, sampler)
     )
