@@ -47,27 +47,22 @@ def quality_figure(
     ):
         for name, curve in curves.items():
             colour, dashes = STYLES.get(name, (OTHER, "-"))
-            calls, quality = zip(*curve, strict=True)
-            handles[name] = axes.plot(calls, quality, dashes, color=colour, marker="o", lw=1.5, ms=3.5)[0]
+            x, quality = zip(*curve, strict=True)
+            handles[name] = axes.plot(x, quality, dashes, color=colour, marker="o", lw=1.5, ms=3.5)[0]
         axes.axhline(1, color=OTHER, lw=1)
         axes.set(title=title, xlabel="network calls a sample", xscale="log", yscale="log")
         if reference:
             name, calls_of, distance = reference
             axes.axhline(distance, color="#0072B2", lw=1, ls="-.")
-            axes.annotate(
-                f"{name}, {calls_of:.0f} calls",
-                (0.98, distance),
-                xycoords=("axes fraction", "data"),
-                fontsize=7,
-                ha="right",
-                va="bottom",
-                color="#0072B2",
-            )
+            label = f"–·– {name}, {calls_of:.0f} calls"
+            axes.text(0.03, 0.02, label, transform=axes.transAxes, fontsize=7, color="#0072B2")
         low, high = axes.get_ylim()
         ticks = [t for t in (0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200) if low <= t <= high]
         axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
-        shown = sorted({round(c) for curve in curves.values() for c, _ in curve})
-        spread = [c for k, c in enumerate(shown) if k == 0 or c >= 1.35 * shown[k - 1] or c == shown[-1]]
+        spread: list[int] = []
+        for calls in sorted({round(c) for curve in curves.values() for c, _ in curve}, reverse=True):
+            if not spread or spread[-1] >= 1.35 * calls:
+                spread.append(calls)
         axes.set_xticks(spread, [str(c) for c in spread])
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
