@@ -286,10 +286,21 @@ def train_images(
 
 
 _what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How", "Against"))
-_H = Annotated[float, _how(help="Step size in (0, 1].")]
-_Beta = Annotated[float, _how(help="Noise control in (0, 1].")]
-_Schedule = Annotated[str, _how(metavar="fixed|growing", help="Steps of one size, or growing to 1.")]
-_Steps = Annotated[int | None, _how(help="Network calls for an image; chooses --h.")]
+_Sampler = Annotated[
+    str,
+    _how(
+        metavar="sisa|corrected|multi-step|heun|few-steps",
+        help="The paper's; second order in one call a step, with Langevin corrections or without; in two; first order.",
+    ),
+]
+_H = Annotated[float | None, _how(help="Step size in (0, 1], of sisa only; 0.3 if left out.")]
+_Beta = Annotated[
+    float | None, _how(help="Noise control in (0, 1]; 0.3 for sisa and corrected, 0.2 for the others, if left out.")
+]
+_Schedule = Annotated[str | None, _how(metavar="fixed|growing", help="Steps of sisa: of one size, or growing to 1.")]
+_Steps = Annotated[
+    int | None, _how(help="Network calls for an image, 48 if left out; for sisa at most so many, by choice of --h.")
+]
 _SigmaEnd = Annotated[float, _how(help="σ_∞, the noise level to stop at.")]
 _Seed = Annotated[int, _how(help="Seed of everything drawn.")]
 
@@ -317,9 +328,10 @@ def sample(
     ] = None,
     release_at: Annotated[float | None, _how(help="Noise level below which guidance ends (Fig. 13).")] = None,
     mixture: Annotated[Path | None, _how(help="Run or checkpoint to follow below --release-at.")] = None,
-    h: _H = 0.3,
-    beta: _Beta = 0.3,
-    schedule: _Schedule = "fixed",
+    sampler: _Sampler = "sisa",
+    h: _H = None,
+    beta: _Beta = None,
+    schedule: _Schedule = None,
     steps: _Steps = None,
     sigma_end: _SigmaEnd = 0.01,
     seed: _Seed = 0,
@@ -343,6 +355,7 @@ def sample(
         "downscale": downscale,
         "release_at": release_at,
         "mixture": mixture,
+        "sampler": sampler,
         "h": h,
         "beta": beta,
         "schedule": schedule,
@@ -382,9 +395,10 @@ def evaluate(
     single: Annotated[Path | None, _against(help="Run of --guidance none on one class alone.")] = None,
     unseen: Annotated[Path | None, _against(help="Folder of images; classes trained on are passed over.")] = None,
     n: Annotated[int, _how(help="Samples of each class.")] = 64,
-    h: _H = 0.3,
-    beta: _Beta = 0.3,
-    schedule: _Schedule = "fixed",
+    sampler: _Sampler = "sisa",
+    h: _H = None,
+    beta: _Beta = None,
+    schedule: _Schedule = None,
     steps: _Steps = None,
     sigma_end: _SigmaEnd = 0.01,
     seed: _Seed = 0,
@@ -397,6 +411,7 @@ def evaluate(
     against = {"unconditional": unconditional, "label": label, "single": single, "unseen": unseen}
     settings = {
         "n": n,
+        "sampler": sampler,
         "h": h,
         "beta": beta,
         "schedule": schedule,
@@ -405,6 +420,86 @@ def evaluate(
         "seed": seed,
     }
     evaluate(run, data, against, settings, out, json_)
+
+
+bench = typer.Typer(name="bench", help="Measure: samplers by quality against calls, and training steps by speed.")
+app.add_typer(bench)
+_Bench = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+@bench.callback(invoke_without_command=True)
+def _bench(
+    context: typer.Context,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run both on very little, to see that they run; the numbers mean nothing.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if not quick:
+        typer.echo(context.get_help())
+        return
+    from fgs.bench_command import bench_training
+    from toy.bench_command import QUICK, bench_sampling
+
+    bench_training(("small",), 3, False)
+    bench_sampling(dict(QUICK), None, False)
+
+
+@bench.command("sampling")
+def _bench_sampling(
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder of a run, or a checkpoint; the model that ships if left out.")
+    ] = None,
+    what: Annotated[list[str] | None, typer.Option(metavar="exact|learned|images", help="All if left out.")] = None,
+    calls: Annotated[str, typer.Option(help="Budgets of network calls, with commas between.")] = "8,12,20,30,50",
+    samples: Annotated[int, typer.Option(help="Samples of a mixture.")] = 2000,
+    n: Annotated[int, typer.Option(help="Images of each class.")] = 32,
+    seeds: Annotated[int, typer.Option(help="Sets of samples of each point.")] = 2,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the photographs trained on; that of FGS_TEXTURES if left out.")
+    ] = None,
+    training_steps: Annotated[int, typer.Option(help="Steps of the network of the learned mixture.")] = 8000,
+    reference: Annotated[
+        int | None, typer.Option(help="Also sample images by SISA with so many calls; 2000 take half an hour.")
+    ] = None,
+    out: Annotated[Path | None, _output(help="New folder for sampling.png, pictures.png and sampling.json.")] = None,
+    json_: _Bench = False,
+) -> None:
+    """Compare samplers: distance to true samples ÷ its floor, against network calls."""
+    from fgs.console import fail
+    from toy.bench_command import WHAT, bench_sampling
+
+    try:
+        budgets = tuple(int(part) for part in calls.replace(",", " ").split())
+    except ValueError:
+        fail(f"--calls: must be whole numbers with commas between, as 12,30,50, got {calls}", 2)
+    settings = {
+        "run": run,
+        "what": tuple(what or WHAT),
+        "calls": budgets,
+        "samples": samples,
+        "n": n,
+        "seeds": seeds,
+        "data": data,
+        "training_steps": training_steps,
+        "reference": reference,
+    }
+    bench_sampling(settings, out, json_)
+
+
+@bench.command("training")
+def _bench_training(
+    preset: Annotated[
+        list[str] | None, typer.Option(metavar="small|paper", help="Whose sizes; both if left out.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds that are timed.")] = None,
+    json_: _Bench = False,
+) -> None:
+    """Time training steps, against a plain one and against UNets of other libraries where they are installed."""
+    from fgs.bench_command import bench_training
+
+    bench_training(tuple(preset or ("paper", "small")), rounds, json_)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,18 @@ The library follows Kadkhodaie, Mallat & Simoncelli (2024). Everything speaks th
 """
 
 from fgs.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from fgs.corrections import Chain, Langevin
 from fgs.data import Patches, draw_images, read_images
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
 from fgs.embedding import centroid, conditioned, density_distances, euclidean_fit, interpolate, nearest_mean, separation
 from fgs.features import channel_means, match_means
+from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
 from fgs.measures import class_hit, energy_distance, mean_and_sd, sliced_wasserstein_2, two_sample_floor, wasserstein_1
 from fgs.networks import MLP, GuidedMLP, LabelMLP
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
-from fgs.sampling import SISA, NotConvergingError, Step, draw_start, fixed, growing
+from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing, within
 from fgs.textures import Texture, draw_textures
 from fgs.training import Budget, NotFiniteError, Record, Trainer
 from fgs.unet import GuidedUNet, LabelUNet, UNet, receptive_field
@@ -23,15 +25,20 @@ __all__ = [
     "MLP",
     "SISA",
     "Budget",
+    "Chain",
     "Checkpoint",
     "CheckpointError",
     "ClassifierFreeGuidance",
     "ClassifierGuidance",
     "FeatureExtractor",
+    "FewSteps",
     "GuidedMLP",
     "GuidedUNet",
+    "Heun",
     "LabelMLP",
     "LabelUNet",
+    "Langevin",
+    "MultiStep",
     "NotConvergingError",
     "NotFiniteError",
     "Patches",
@@ -40,6 +47,7 @@ __all__ = [
     "SISASampler",
     "Samples",
     "Step",
+    "StepByStep",
     "Texture",
     "Trainer",
     "UNet",
@@ -77,4 +85,5 @@ __all__ = [
     "uniform",
     "unweighted",
     "wasserstein_1",
+    "within",
 ]

@@ -9,8 +9,10 @@ from typing import Any
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
+from fgs.corrections import Chain
 from fgs.data import Patches
 from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
+from fgs.few_steps import FewSteps
 from fgs.files import atomic, output_folder
 from fgs.images import find_classes
 from fgs.models import Model, load_model
@@ -78,7 +80,7 @@ def evaluate(
     """
     try:
         request = Request(**settings)
-        sampler = request.sampler()
+        sampler = request.build_sampler()
         if request.n < FEWEST:
             raise ValueError(f"n: must be at least {FEWEST}, got {request.n}")
         model = load_model(run)
@@ -153,7 +155,7 @@ def _unseen(model: Model, folder: Path) -> Patches:
     return read_patches(recipe)[0]
 
 
-def _measure(subject: Subject, company: Company, request: Request, sampler: SISA) -> Found:
+def _measure(subject: Subject, company: Company, request: Request, sampler: SISA | FewSteps | Chain) -> Found:
     """Make every measure that the model and its company allow."""
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
     guided = isinstance(subject.model.network, GuidedUNet)
@@ -173,7 +175,14 @@ def _measure(subject: Subject, company: Company, request: Request, sampler: SISA
     judge = TextureJudge.fit(subject.patches)
     with step_bar(sampler.planned_steps() * sum(images.values()), "image steps") as advance:
         for name in images:
-            judged = Judged(subject, judge, sampler, request.n, request.seed, partial(advance, name))
+            judged = Judged(
+                subject,
+                judge,
+                sampler,  # type: ignore[arg-type]  # it asks for no more than a `StepByStep`
+                request.n,
+                request.seed,
+                partial(advance, name),
+            )
             found[name] = _of_samples(name, judged, company)
     return found
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fgs.noise import per_row, seeded
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, draw_start
+from fgs.sampling import StepByStep, draw_start
 
 PIXELS = 2**16  # of the images of a batch; bounds the memory
 
@@ -70,7 +70,7 @@ def sample_rows(
     score: ProjectedScore,
     phi: Tensor | None,
     n: int,
-    sampler: SISA,
+    sampler: StepByStep,
     start: Start,
     seed: int = 0,
     advance: Advance = lambda images: None,
@@ -81,7 +81,7 @@ def sample_rows(
         score: the model's network, or one made of it.
         phi: (rows, F) targets; None is one row without guidance.
         n: images of each row.
-        sampler: of Algorithm 1.
+        sampler: SISA, or one of few steps.
         start: where it starts.
         seed: of the starts and of the noise on the way.
         advance: told of every step.
@@ -105,7 +105,7 @@ def sample_rows(
 
 
 def trajectory(
-    score: ProjectedScore, phi: Tensor | None, sampler: SISA, start: Start, frames: int, seed: int = 0
+    score: ProjectedScore, phi: Tensor | None, sampler: StepByStep, start: Start, frames: int, seed: int = 0
 ) -> Iterator[Tensor]:
     """Yield x_σ of one image for every target on its way, about `frames` times: (rows, C, H, W) in [0, 1]."""
     x = start.draw(1 if phi is None else len(phi), sampler.sigma_0, seed, 0, 0)

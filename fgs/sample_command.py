@@ -3,7 +3,8 @@
 import json
 import re
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,25 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
+from fgs.corrections import Chain, corrected
 from fgs.embedding import interpolate
+from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.files import atomic, output_folder
 from fgs.generate import Released, Start, sample_rows, trajectory
 from fgs.image_plots import film, image_grid
 from fgs.images import UnusableError, write_image
 from fgs.models import Model, load_model
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, NotConvergingError, fixed, growing
+from fgs.sampling import SISA, NotConvergingError, fixed, growing, within
 
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
+
+CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
+BETAS = {"sisa": 0.3, "corrected": 0.3, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
+"""β by the name of the sampler; SISA samples the model that ships as well as any in 50 calls (benchmarks/README.md)."""
+SAMPLERS = tuple(BETAS)
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,10 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    h: float = 0.3
-    beta: float = 0.3
-    schedule: str = "fixed"
+    sampler: str = "sisa"
+    h: float | None = None
+    beta: float | None = None
+    schedule: str | None = None
     sigma_end: float = 0.01
     steps: int | None = None
     seed: int = 0
@@ -75,35 +84,42 @@ class Request:
                 raise ValueError(f"{name}: must lie in (sigma_end = {self.sigma_end}, 1], got {value}")
         if self.mixture and self.release_at is None:
             raise ValueError("mixture: is followed below --release-at; give both")
-        if self.schedule not in ("fixed", "growing"):
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {self.sampler}")
+        if self.schedule not in (None, "fixed", "growing"):
             raise ValueError(f"schedule: must be fixed or growing, got {self.schedule}")
+        for name in ("h", "schedule"):
+            if self.sampler != "sisa" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
 
-    def sampler(self) -> SISA:
-        """Build the sampler; `steps` is a budget, which h is chosen to keep."""
-        sigma_0 = self.sigma or 1.0
+    @property
+    def chosen_beta(self) -> float:
+        """β, that of the sampler if none is given."""
+        return BETAS[self.sampler] if self.beta is None else self.beta
+
+    def build_sampler(self) -> SISA | FewSteps | Chain:
+        """Build the sampler; `steps` is a budget of calls, for SISA of updates, which h is chosen to keep."""
+        sigma_0, beta = self.sigma or 1.0, self.chosen_beta
+        if self.sampler != "sisa":
+            build: dict[str, Callable[..., FewSteps | Chain]] = {
+                "corrected": corrected,
+                "multi-step": MultiStep,
+                "heun": Heun,
+                "few-steps": FewSteps,
+            }
+            try:
+                return build[self.sampler](self.steps or CALLS, beta, sigma_0, self.sigma_end, denoise_last=True)
+            except ValueError as error:
+                raise ValueError(str(error).replace("calls:", "steps:")) from None
         sampler = SISA(
-            self.h,
-            self.beta,
+            H if self.h is None else self.h,
+            beta,
             sigma_0,
             self.sigma_end,
-            schedule={"fixed": fixed, "growing": growing}[self.schedule],
+            schedule=growing if self.schedule == "growing" else fixed,
             denoise_last=True,
         )
-        return sampler if self.steps is None else _within(sampler, self.steps)
-
-
-def _within(sampler: SISA, steps: int) -> SISA:
-    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps."""
-    low, high = 0.0, 1.0
-    if replace(sampler, h=high).planned_steps() > steps:
-        raise ValueError(
-            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
-            "raise --steps or --beta"
-        )
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
-    return replace(sampler, h=high)
+        return sampler if self.steps is None else within(sampler, self.steps)
 
 
 def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool, gif: bool) -> None:
@@ -118,7 +134,7 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
     """
     try:
         request = Request(**settings)
-        sampler = request.sampler()
+        sampler = request.build_sampler()
         model = load_model(run)
         labels, phi = targets_of(model, request)
         start = _start(model, request)
@@ -148,10 +164,9 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if as_json:
         about = {"folder": str(out), "model": str(run or "shipped"), "seed": request.seed, "rows": labels}
-        about |= {"n": request.n, "size": list(start.size), "h": sampler.h}
-        print(
-            json.dumps(about | {"beta": sampler.beta, "steps": sampler.planned_steps(), "seconds": seconds}, indent=2)
-        )
+        about |= {"n": request.n, "size": list(start.size), "sampler": request.sampler}
+        about |= {"beta": request.chosen_beta, "h": sampler.h if isinstance(sampler, SISA) else None}
+        print(json.dumps(about | {"steps": sampler.planned_steps(), "seconds": seconds}, indent=2))
     else:
         print(f"{out}: {len(labels)} × {request.n} images of {start.size[1]} × {start.size[0]} in {seconds:.0f} s")
 

@@ -6,10 +6,10 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +19,27 @@ from fgs.protocols import ProjectedScore, Samples
 
 Schedule = Callable[[float, int], float]
 """(h, k) -> the size of step k = 1, 2, …"""
+
+
+class StepByStep(Protocol):
+    """A `SISASampler` whose updates can be watched."""
+
+    @property
+    def sigma_0(self) -> float:
+        """Noise level of the start."""
+
+    def planned_steps(self) -> int:
+        """Count the calls of the network: the size of the job ahead."""
+
+    def iterate(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> "Iterator[Step]":
+        """Yield every update; arguments as in `SISASampler`."""
+
+    def __call__(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> Samples:
+        """Return what the last update leaves."""
 
 
 class NotConvergingError(RuntimeError):
@@ -75,6 +96,24 @@ def draw_start(
     return mean + scale * standard_normal(mean.expand(shape), generator)
 
 
+def drain(updates: Iterable[Step], n: int) -> Samples:
+    """Return what the last of the updates of n samples leaves, and how many moved each of them."""
+    steps = torch.zeros(n, dtype=torch.long)
+    for step in updates:
+        x, sigma, steps = step.x, step.sigma, steps.to(step.x.device) + step.moved
+    return Samples(x, steps, sigma.expand(n))
+
+
+def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
+    """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
+    if moving.all():
+        return score(x, phi, sigma)
+    s = torch.zeros_like(x)
+    each = phi is not None and phi.dim() > 1
+    s[moving] = score(x[moving], phi[moving] if phi is not None and each else phi, sigma[moving])
+    return s
+
+
 @dataclass(frozen=True)
 class SISA:
     """Sample by steps along the score, each followed by a little new noise (Algorithms 1 and 3).
@@ -113,10 +152,7 @@ class SISA:
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
     ) -> Samples:
         """Drain `iterate` and return the last x; the arguments and errors are those of `iterate`."""
-        steps = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
-        for step in self.iterate(score, x, phi, generator):
-            x, sigma, steps = step.x, step.sigma, steps + step.moved
-        return Samples(x, steps, sigma.expand(x.shape[0]))
+        return drain(self.iterate(score, x, phi, generator), len(x))
 
     @torch.no_grad()
     def iterate(
@@ -124,8 +160,8 @@ class SISA:
     ) -> Iterator[Step]:
         """Yield every update on the way from x_{σ_0} to x_{σ_∞}.
 
-        Finished samples stay as they are while others go on, and every step draws noise for all rows: a sample depends
-        on its own start and on the seed, not on its neighbours.
+        Finished samples stay as they are and cost no call while others go on, and every step draws noise for all rows:
+        a sample depends on its own start and on the seed, not on its neighbours.
 
         Args:
             score: the projected score.
@@ -150,7 +186,7 @@ class SISA:
         moving = sigma >= self.sigma_inf
         for k in count(1):
             h = self.schedule(self.h, k)
-            s = score(x, phi, sigma)
+            s = _of_moving(moving, score, x, phi, sigma)
             sigma_k = self.noise_level(s, sigma)
             gamma = sigma_k * math.sqrt((1 - self.beta * h) ** 2 - (1 - h) ** 2)
             x_hat = x + s
@@ -192,3 +228,21 @@ class SISA:
             raise NotConvergingError(
                 f"sigma_inf = {self.sigma_inf:.3g} not reached in {k} steps; raise h, beta or sigma_inf, or max_steps"
             )
+
+
+def within(sampler: SISA, steps: int) -> SISA:
+    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps.
+
+    Raises:
+        ValueError: β allows no so few; the message begins with "steps".
+    """
+    low, high = 0.0, 1.0
+    if replace(sampler, h=high).planned_steps() > steps:
+        raise ValueError(
+            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
+            "raise --steps or --beta"
+        )
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
+    return replace(sampler, h=high)

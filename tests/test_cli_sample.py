@@ -40,6 +40,20 @@ def test_two_classes(fgs, run, tmp_path):
         assert film.n_frames > 5
 
 
+@pytest.mark.parametrize("sampler", ["sisa", "corrected", "multi-step", "heun", "few-steps"])
+def test_every_sampler(fgs, run, tmp_path, sampler):
+    options = ["--sampler", sampler, "--steps", 9, "--beta", 0.9, "--n", 1, "--json", "--out", tmp_path / "out"]
+    code, out, err = fgs("sample", run["features"], *options)
+    assert (code, err) == (0, "")
+    about = json.loads(out)
+    assert (about["sampler"], about["beta"]) == (sampler, 0.9)
+    assert about["steps"] <= 9
+    assert (about["h"] is None) == (sampler != "sisa")
+    with np.load(tmp_path / "out/samples.npz") as arrays:
+        assert arrays["samples"].shape == (4, 1, 20, 20)
+        assert np.isfinite(arrays["samples"]).all()
+
+
 def test_all_classes_and_another_size_as_json(fgs, run, tmp_path):
     code, out, _ = fgs("sample", run["features"], "--n", 1, "--size", 23, *QUICK, "--out", tmp_path / "out", "--json")
     about = json.loads(out)
@@ -113,6 +127,12 @@ BAD = {
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
     "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
     "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
+    "sampler": (["--sampler", "ddim"], "--sampler: must be one of sisa, corrected, multi-step, "),
+    "h alone": (
+        ["--sampler", "heun", "--h", ".1"],
+        "--h: belongs to --sampler sisa; give that too, or --steps instead",
+    ),
+    "too few": (["--sampler", "corrected", "--steps", "1"], "--steps: must be at least 6 with corrections, got 1"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }
 

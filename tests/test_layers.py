@@ -19,7 +19,16 @@ FLOORS = (
         "fgs.images",
         "fgs.windows",
     },
-    {"fgs.sampling", "fgs.guidance", "fgs.networks", "fgs.unet", "fgs.data", "fgs.denoising"},
+    {
+        "fgs.sampling",
+        "fgs.few_steps",
+        "fgs.corrections",
+        "fgs.guidance",
+        "fgs.networks",
+        "fgs.unet",
+        "fgs.data",
+        "fgs.denoising",
+    },
     {
         "fgs.training",
         "fgs.measures",
@@ -30,10 +39,22 @@ FLOORS = (
         "fgs.quality",
         "fgs.memorisation",
     },
-    {"fgs.plots", "fgs.image_plots", "fgs.checkpoints", "fgs.console", "fgs.recipes", "fgs.models", "fgs.report"},
+    {
+        "fgs.plots",
+        "fgs.image_plots",
+        "fgs.bench_plots",
+        "fgs.checkpoints",
+        "fgs.console",
+        "fgs.recipes",
+        "fgs.models",
+        "fgs.report",
+    },
     {
         "fgs.runs",
-        "fgs.bench",
+        "fgs.bench_samplers",
+        "fgs.bench_images",
+        "fgs.bench_training",
+        "fgs.bench_command",
         "fgs.commands",
         "fgs.sample_command",
         "fgs.denoised",
@@ -74,7 +95,7 @@ def imports(path: Path) -> set[str]:
 def test_imports_go_down(path):
     module = path.stem if path.parent == ROOT else f"{path.parent.name}.{path.stem}"
     external = {name.split(".")[0] for name in imports(path)}
-    assert "matplotlib" not in external or module in ("fgs.plots", "fgs.image_plots")
+    assert "matplotlib" not in external or module in ("fgs.plots", "fgs.image_plots", "fgs.bench_plots")
     assert "PIL" not in external or module in ("fgs.plots", "fgs.image_plots", "fgs.images")
     assert external <= {"fgs", "toy", "numpy", "torch", "matplotlib", "PIL", "typer", "rich", *sys.stdlib_module_names}
     if path.stem == "__init__":

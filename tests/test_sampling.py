@@ -215,3 +215,21 @@ def test_planned_steps_stops_at_the_cap():
 def test_no_gradient_is_recorded():
     x = start(4).requires_grad_()
     assert not SISA(h=0.5, beta=1.0)(point_mass, x).x.requires_grad
+
+
+def test_finished_samples_leave_the_batch():
+    """Each call is made for those that still move, in their order, with their own φ; the rest cost nothing."""
+    seen = []
+    targets = torch.arange(30.0, dtype=torch.float64)[:, None]
+
+    def score(x, phi=None, sigma=None):
+        seen.append(phi[:, 0].tolist())
+        return phi - x
+
+    sampler = SISA(h=0.05, beta=0.3, noise_level=per_sample)
+    x = start(30, 1) + targets
+    drawn = sampler(score, x, targets, torch.Generator().manual_seed(5))
+    assert [len(rows) for rows in seen] == [int((drawn.steps >= k).sum()) for k in range(1, len(seen) + 1)]
+    assert len(seen[-1]) < 30
+    assert all(rows == sorted(rows) for rows in seen)
+    assert float((drawn.x - targets).abs().max()) < 0.1
