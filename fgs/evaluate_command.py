@@ -175,14 +175,7 @@ def _measure(subject: Subject, company: Company, request: Request, sampler: SISA
     judge = TextureJudge.fit(subject.patches)
     with step_bar(sampler.planned_steps() * sum(images.values()), "image steps") as advance:
         for name in images:
-            judged = Judged(
-                subject,
-                judge,
-                sampler,  # type: ignore[arg-type]  # it asks for no more than a `StepByStep`
-                request.n,
-                request.seed,
-                partial(advance, name),
-            )
+            judged = Judged(subject, judge, sampler, request.n, request.seed, partial(advance, name))
             found[name] = _of_samples(name, judged, company)
     return found
 

@@ -23,7 +23,7 @@ from fgs.models import Model
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 from fgs.quality import Quality, TextureJudge
-from fgs.sampling import SISA
+from fgs.sampling import StepByStep
 from fgs.unet import GuidedUNet
 
 LARGE = 5  # samples a class of twice the size
@@ -53,7 +53,7 @@ class Judged:
 
     subject: Subject
     judge: TextureJudge
-    sampler: SISA
+    sampler: StepByStep
     n: int
     seed: int
     advance: Advance

@@ -4,8 +4,8 @@ All share one trunk F, blind and fully convolutional, for images of any size. Ro
 
     s = (q² − 1)(x − ½) + q·r·F((x − m)/r, m, log r),    q = min(1, τ/r),    m the mean of x, r its contrast
 
-Normalisation takes the scale out of F; r gives it back. F is shown the image at a contrast of 1, since next to its gray a
-faint texture is hardly there, and m and log r as constant planes, so that φ(x') holds the gray and the contrast of x'.
+Normalisation takes the scale out of F; r gives it back. F is shown the image at a contrast of 1, since next to its gray
+a faint texture is hardly there, and m and log r as constant planes, so that φ(x') holds gray and contrast of x'.
 Where r exceeds τ, more contrast than images have, most of it is noise, and the first term is the linear estimate that
 shrinks it, which takes off what is too much or too little of gray as well. F could not: matching sets the channel means
 of x to those of x', so that past its first block F knows which gray the class has, but not which gray x has. At small
