@@ -407,5 +407,36 @@ def evaluate(
     evaluate(run, data, against, settings, out, json_)
 
 
+lessons = typer.Typer(
+    help="The lessons: fourteen claims of the method, derived and shown, from one Gaussian to images."
+)
+app.add_typer(lessons, name="lessons")
+_Figures = Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+@lessons.callback(invoke_without_command=True)
+def _lessons(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_: _Json = False) -> None:
+    """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
+    if context.invoked_subcommand is None:
+        from fgs.lesson_command import list_lessons
+
+        list_lessons(out, json_)
+
+
+@lessons.command("run")
+def _run_lessons(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Lessons to run.", metavar="NUMBER…")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Run all of them, and print a summary.")] = False,
+    out: _Figures = Path("fgs-lessons"),
+    show: Annotated[bool, typer.Option("--show", help="Show every figure in a window, too.")] = False,
+    json_: _Json = False,
+) -> None:
+    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
+    from fgs.lesson_command import run_lessons
+
+    run_lessons(numbers or [], all_, out, show, json_)
+
+
 if __name__ == "__main__":
     main()

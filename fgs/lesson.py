@@ -71,8 +71,11 @@ class Lesson:
         notebook = "ipykernel" in sys.modules  # whose command line is not ours
         options = parser.parse_args([] if notebook else None)
         self.folder: Path = options.out / self.heading.name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / RESULT).unlink(missing_ok=True)  # what is not shown again is not shown
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / RESULT).unlink(missing_ok=True)  # what is not shown again is not shown
+        except OSError as error:
+            parser.error(f"--out: cannot write into {options.out}: {error.strerror}; name another folder")
         self._show: bool = options.show
         self._numbers: list[dict[str, Any]] = []
         self._figures: list[str] = []

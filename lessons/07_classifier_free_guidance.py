@@ -1,6 +1,6 @@
 """Lesson 7: What classifier-free guidance really samples.
 
-Claim: With noise it samples p_y·p(y|x)^ω, the class only if classes lie apart; without, a class narrowed and pushed out.
+Claim: With noise it samples p_y·p(y|x)^ω, the class if classes lie apart; without, a class narrowed and pushed out.
 """
 
 # %%

@@ -45,6 +45,7 @@ FLOORS = (
         "fgs.runs",
         "fgs.bench",
         "fgs.commands",
+        "fgs.lesson_command",
         "fgs.sample_command",
         "fgs.denoised",
         "fgs.evaluation",
