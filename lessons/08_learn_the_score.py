@@ -137,7 +137,8 @@ assert sds[0] < sds[1] < 0.85 < sds[2] < 1.15, "only the loss that counts small 
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. The plain loss makes classes too *narrow*, not too wide. Why?
+# **Exercises** (answers in `answers.md`)
+#
+# 1. The plain loss makes classes too *narrow*, not too wide. What does the left panel say of the network's pull?
 # 2. In d = 1 no choice of loss saves a blind network. Why not, and what does? (`fgs toy --learned --blind` shows it.)
-# 3. Train the last choice with `antithetic=False`. Which noise levels get worse, and why just those?
+# 3. Train the last choice with `antithetic=False`. Which noise levels should get worse, and why just those?

@@ -4,7 +4,6 @@ Claim: Two functions make a denoiser guidable: it records the means of its chann
 """
 
 # %%
-from functools import partial
 
 import torch
 from torch import nn
@@ -29,8 +28,8 @@ generator = torch.Generator().manual_seed(0)
 
 # %%
 means = means_on_line(K=2, d=64, spacing=1.4)
-x = torch.randn(1000, 64, dtype=torch.float64, generator=generator)
-u, gain = means[1] / means[1].norm(), 0.3
+x, gain = torch.randn(1000, 64, dtype=torch.float64, generator=generator), 0.3
+u = means[1] / means[1].norm()
 forcing = gain * (means[1] - x) @ u
 matched = (fgs.match_means(x[:, None], fgs.channel_means(means[1:, None]), gain)[:, 0] - x) @ u
 lesson.compare("largest difference of matching and forcing along u", (matched - forcing).abs().max(), 0.0)
@@ -54,21 +53,17 @@ def waves(y):
 # its position does not change and its period does. This is the whole projected score s(x_σ, φ' − φ(x_σ)) of Section 3:
 # `features` is φ, and `forward` matches at the very place where φ was recorded.
 
-
 # %%
-def convolution(inputs, outputs):
-    """Return a convolution on a ring, so that no position is special."""
-    return nn.Conv1d(inputs, outputs, 9, padding=4, padding_mode="circular")
+RING = {"kernel_size": 9, "padding": 4, "padding_mode": "circular"}  # no position is special
 
 
 class Denoiser(nn.Module):
-    """A blind denoiser with features."""
-
     def __init__(self, channels=16):
         super().__init__()
-        layers = [convolution(1, channels), nn.ReLU(), convolution(channels, channels), nn.ReLU()]
-        self.encode = nn.Sequential(*layers)
-        self.decode = nn.Sequential(convolution(channels, channels), nn.ReLU(), convolution(channels, 1))
+        first, second = nn.Conv1d(1, channels, **RING), nn.Conv1d(channels, channels, **RING)
+        third, last = nn.Conv1d(channels, channels, **RING), nn.Conv1d(channels, 1, **RING)
+        self.encode = nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+        self.decode = nn.Sequential(third, nn.ReLU(), last)
 
     def features(self, x, sigma=None):
         """Return φ(x), (N, channels)."""
@@ -90,16 +85,14 @@ class Denoiser(nn.Module):
 # %%
 def loss(network, g):
     """Return the loss of one batch, half of it of either class."""
-    y = torch.arange(64) % 2
-    x, x_prime = waves(y), waves(y)
+    x, x_prime = (waves(torch.arange(64) % 2) for _ in range(2))
     levels, weight = fgs.log_uniform(0.02, 1.5), fgs.inverse_variance(0.1)
     return fgs.denoising_loss(network, x, network.features(x_prime), levels, weight, p_drop=0.1, generator=g)
 
 
 torch.manual_seed(0)
 trainer = fgs.Trainer(Denoiser(), loss, fgs.Budget(steps=1000), learning_rate=4e-3)
-for _ in trainer.run():
-    pass
+print(f"loss {[record.loss for record in trainer.run()][-1]:.3f}")
 network = trainer.ema.eval().requires_grad_(False)
 
 # %% [markdown]
@@ -109,8 +102,7 @@ network = trainer.ema.eval().requires_grad_(False)
 # %%
 y = torch.arange(400) % 2
 x = waves(y)
-for finding in validate(network, x[:8]):
-    print(f"  {finding}")
+print(*validate(network, x[:8]), sep="\n")
 phi = network.features(x)
 moved = network.features(x.roll(5, dims=2))
 lesson.compare("change of φ when the wave is shifted, ÷ φ", (moved - phi).norm() / phi.norm(), 0.0)
@@ -128,8 +120,7 @@ start = fgs.draw_start(tuple(x.shape), 0.0, sampler.sigma_0, generator=generator
 guided = sampler(network, start, centroids[y], generator).x
 free = sampler(network, start, None, generator).x
 energy = torch.fft.rfft(guided[:, 0]).abs().square()
-energy = energy / energy[:, 1:].sum(1, keepdim=True)
-purity = energy[torch.arange(400), (32 / PERIODS).long()[y]]
+purity = energy[torch.arange(400), (32 / PERIODS).long()[y]] / energy.sum(1)
 pure = (purity > 0.95).float().mean()
 lesson.compare("share of guided samples with 95 % of their energy at their class's frequency", pure, 1.0)
 lesson.compare("mean amplitude of guided samples", guided.square().mean(2).mul(2).sqrt().mean(), 1.0)
@@ -138,14 +129,12 @@ lesson.compare("mean amplitude of guided samples", guided.square().mean(2).mul(2
 figure, axes = lesson.figure(2, 3, width=3.4, height=2.3, sharey=True, sharex=True)
 for k, row in enumerate(axes):
     shown = {f"true waves of class {k}": x[y == k], f"guided to φ of class {k}": guided[y == k]}
-    for axis, (title, signals) in zip(row, shown.items(), strict=False):
-        axis.plot(signals[:4, 0].T, color=CLASS_COLOURS[k], lw=1.2)
+    shown["unguided"] = free[4 * k :]
+    for axis, (title, signals) in zip(row, shown.items(), strict=True):
+        axis.plot(signals[:4, 0].T, color=OTHER if title == "unguided" else CLASS_COLOURS[k], lw=1.2)
         axis.set_title(title)
-    row[2].plot(free[4 * k : 4 * k + 4, 0].T, color=OTHER, lw=1.2)
-    row[2].set_title("unguided")
-    row[0].set_ylabel("x")
-for axis in axes[1]:
-    axis.set_xlabel("position (samples)")
+figure.supxlabel("position (samples)", fontsize=10)
+figure.supylabel("x", fontsize=10)
 lesson.save(figure, "waves")
 
 # %%
@@ -153,8 +142,8 @@ assert purity.min() > 0.9, "every sample has the period of the class whose φ gu
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. Sample with `match_means(h, phi, 0.5)`. How far are the means of the channels from those of φ, and what do samples
-#    do?
-# 2. Give `phi` = ½(φ_0 + φ_1). Which waves come out?
+# **Exercises** (answers in `answers.md`)
+#
+# 1. What is left of φ − φ(x_σ) after `match_means` with a gain of ½? Why does Section 3 ask for gains smaller than 2?
+# 2. Replace `"circular"` by `"zeros"`. Which of the printed numbers changes, and what does the paper say of it?
 # 3. Why does `match_means` refuse activations with a single position?

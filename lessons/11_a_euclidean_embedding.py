@@ -125,14 +125,14 @@ right.set(xlabel="distance of features, ‖φ_y − φ_y′‖²", ylabel="dista
 lesson.save(figure, "embedding")
 
 # %%
-assert separation.ratio.max() < 0.1 and hits.min() > 0.99, "features are concentrated and apart"
-assert abs(d2[0, 1] / by_hand[0, 1] - 1) < 0.02, "Eq. 7 is what it is by hand"
-assert fit.r > 0.9 and fit.B / fit.A < 10, "the embedding is Euclidean"
+concentrated = separation.ratio.max() < 0.1 and hits.min() > 0.99
+by_formula = abs(d2[0, 1] / by_hand[0, 1] - 1) < 0.02
+assert concentrated and by_formula and fit.r > 0.9 and fit.B / fit.A < 10, "φ embeds the densities as Eq. 5 to 7 ask"
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. In Eq. 7, which noise levels make most of d² for two of these classes? Where would it be if λ were ten times
-#    smaller?
+# **Exercises** (answers in `answers.md`)
+#
+# 1. In Eq. 7, which noise levels make most of d² for two of these classes? What if λ were ten times smaller?
 # 2. Put the means elsewhere, `random_means(7, 16, 1.0)`: r falls to about .65. Why is a line easier?
 # 3. Could φ be a Euclidean embedding and still fail to guide?

@@ -99,11 +99,10 @@ for data, found in curves.items():
 
 # %%
 figure, axis = lesson.figure(width=6.0, height=3.8)
-STYLES = {"right": (COLOURS["learned"], "o"), "wrong": (COLOURS["forcing"], "s")}
+STYLES = {"right": {"color": COLOURS["learned"], "marker": "o"}, "wrong": {"color": COLOURS["forcing"], "marker": "s"}}
 for (data, found), line in zip(curves.items(), ("-", "--", ":"), strict=False):
     for name, values in found.items():
-        colour, marker = STYLES[name]
-        axis.semilogx(SIGMAS, values, line, marker=marker, ms=4, color=colour, label=f"{name} φ, {data}")
+        axis.semilogx(SIGMAS, values, line, ms=4, label=f"{name} φ, {data}", **STYLES[name])
 axis.axhline(0, color=TRUTH, lw=1)
 axis.set_xticks(SIGMAS, [f"{sigma:g}" for sigma in SIGMAS])
 axis.minorticks_off()
@@ -128,22 +127,21 @@ for sigma in (1.0, 0.5):
         for i, picture in enumerate(pictures):
             axes[i, j].imshow(picture[0].clamp(0, 1), cmap="gray", vmin=0, vmax=1)
             axes[i, j].set(xticks=[], yticks=[])
-            right = j - 3 == i
-            for spine in axes[i, j].spines.values():
-                spine.set(visible=True, color=COLOURS["learned"] if right else OTHER, lw=4 if right else 0.5)
+            color, lw = (COLOURS["learned"], 4) if j - 3 == i else (OTHER, 0.5)
+            axes[i, j].spines[:].set(visible=True, color=color, lw=lw)
         axes[0, j].set_title(title, fontsize=8)
     figure.suptitle(f"x̂ at σ = {sigma:g}; framed: φ of the right class")
     lesson.save(figure, f"matrix-{sigma:g}")
 
 # %%
 known, unknown = curves["classes of the model"], curves["textures never seen"]
-assert min(known["right"][:4]) > 0 > max(known["wrong"][:4]), "the right φ helps and a wrong one harms, σ = .2 to 1"
-assert unknown["right"][1] > unknown["wrong"][1], "of textures never seen the right φ is still better than a wrong one"
+ordered = min(known["right"][:4]) > 0 > max(known["wrong"][:4]) and unknown["right"][1] > unknown["wrong"][1]
+assert ordered, "the right φ helps, a wrong one harms, σ = .2 to 1; of new textures the right one is the better"
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. By Eq. 8 the gain of the right φ should vanish as σ → 0. Does it in your figure? What is different about these
-#    images?
-# 2. At σ = 1 the noise is four times the contrast of the image. What in x̂ can come from x_σ, and what from φ?
-# 3. Which pair of classes in the matrix harms the least? Look at ‖φ_y − φ_y'‖ (`torch.cdist` of `model.targets`).
+# **Exercises** (answers in `answers.md`)
+#
+# 1. By Eq. 8 the gain of the right φ should vanish as σ → 0. Does it in your figure? What is special about its images?
+# 2. At σ = 1 the noise is five times the contrast of most images. What in x̂ can come from x_σ, and what from φ?
+# 3. Which class would you expect to harm another the least? Look at `torch.cdist(model.targets, model.targets)`.

@@ -136,14 +136,15 @@ right.set(xlabel="noise level σ of the start", ylabel="correlation with the pic
 lesson.save(figure, "kept")
 
 # %%
-assert bool((progress.diff() > -0.05).all()) and 0.05 < progress[2] < 0.95, "samples go along from class to class"
-assert r_gray > 0.5, "samples are as dark or light as the picture whose φ guided them"
-assert bool((kept.mean(0).diff() < 0).all()) and kept[:, 0].min() > 0.5, "the less noise, the more of the picture stays"
+on_the_way = bool((progress.diff() > -0.05).all()) and 0.05 < progress[2] < 0.95
+fading = bool((kept.mean(0).diff() < 0).all()) and kept[:, 0].min() > 0.5
+assert on_the_way and r_gray > 0.5 and fading, "samples go along with φ, and with a picture as far as noise left it"
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. `fgs.generate.Released(model.network, model.network, level)` ends the guidance below a noise level (Fig. 13). From
-#    which level on does a sample leave its class? Try a class that is near to another in φ, and one that is far.
+# **Exercises** (answers in `answers.md`)
+#
+# 1. `fgs.generate.Released(model.network, model.network, level)` ends the guidance below a noise level (Fig. 13). Up to
+#    which level does a sample stay in its class? Try a class that is near to another in φ, and one that is far.
 # 2. Sample with φ_a + 1.5(φ_b − φ_a). Why is that not as safe as α between 0 and 1?
 # 3. Two samples of one φ differ. What have they in common by construction, and what did the noise decide?

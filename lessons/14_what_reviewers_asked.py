@@ -131,13 +131,15 @@ lesson.compare("rules of a guided network that hold", sum(rule.holds for rule in
 
 # %%
 sd, W1 = ({key: values[k] for key, values in found.items()} for k in (1, 2))
-assert max(W1[beta, name] for beta in (0.2, 1.0) for name in ("learned", "label")) < 3, "both near true samples"
-assert W1[1.0, "label_cfg1"] > 2 * W1[1.0, "learned"], "CFG is farther from the class than features are"
-assert sd[1.0, "label_cfg4"] < sd[1.0, "label_cfg1"] < 0.9 < sd[1.0, "learned"], "CFG narrows the class"
+near = max(W1[beta, name] for beta in (0.2, 1.0) for name in ("learned", "label")) < 3
+narrowed = sd[1.0, "label_cfg4"] < sd[1.0, "label_cfg1"] < 0.9 < sd[1.0, "learned"]
+farther = W1[1.0, "label_cfg1"] > 2 * W1[1.0, "learned"]
+assert near and narrowed and farther, "features and label are near true samples; CFG narrows the class"
 lesson.end()
 
 # %% [markdown]
-# Exercises (answers in `answers.md`):
-# 1. CFG with ω = 0 is the label alone. At β = 1, from which ω on would you see the narrowing in 100 samples?
-# 2. Someone says: "the label network saw the label, yours only an x', so yours had the harder task". Is that fair?
-# 3. Your classes are photographs of two woods. What would you look at before you train, and what after?
+# **Exercises** (answers in `answers.md`)
+#
+# 1. At β = 1, from which ω on would you notice the narrowing by CFG in 100 samples?
+# 2. "The label network was told the class, yours had to find it in x'." Was the comparison fair, and to whom not?
+# 3. Your classes are photographs of two kinds of wood. What would you look at before you train, and what after?
