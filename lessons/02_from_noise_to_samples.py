@@ -128,7 +128,9 @@ axis.legend()
 lesson.save(figure, "step_size")
 
 # %%
-assert distance / floor < 1.4 and all(abs(a - b) < 0.015 for a, b in zip(measured, predicted, strict=True))
+assert distance / floor < 1.4 and all(abs(a - b) < 0.015 for a, b in zip(measured, predicted, strict=True)), (
+    "SISA samples p"
+)
 lesson.end()
 
 # %% [markdown]

@@ -172,7 +172,7 @@ def test_all_go_on_after_one_that_fails(two_lessons, fgs):
         (("run", 99), "NUMBER: must be a lesson from 1 to 2, got 99"),
         (("run",), "NUMBER: name a lesson"),
         (("run", 1, "--all"), "NUMBER: name a lesson"),
-        (("run", "five"), "five"),
+        (("run", "five"), "NUMBER"),
         (("run", 1, "--out", "lessons/01_one.py"), "--out: cannot write into lessons/01_one.py"),
     ],
 )
@@ -187,3 +187,38 @@ def test_a_file_without_a_claim_is_refused(two_lessons):
     (two_lessons / "03_three.py").write_text('"""Three."""\n')
     with pytest.raises(ValueError, match=r"03_three\.py: its docstring must read"):
         headings()
+
+
+MAP = (ROOT / "lessons" / "README.md").read_text()
+
+
+def test_the_map_is_complete():
+    rows = re.findall(r"^\| ([^|]+) \|", MAP, re.MULTILINE)
+    wanted = [f"Eq. {i}" for i in range(1, 9)] + [f"Algorithm {i}" for i in range(1, 5)]
+    wanted += [f"Fig. {i}" for i in range(1, 17)]
+    for what in wanted:
+        assert any(re.match(rf"{what}\b", row) for row in rows), f"{what} has no row"
+
+
+def test_everything_the_map_names_exists():
+    text = MAP.split("## Symbols")[0]
+    named = 0
+    for row in re.findall(r"^\| .* \|$", text, re.MULTILINE):
+        for functions, path in re.findall(r"((?:`\w+`(?: and )?)+) in `((?:fgs|toy)/\w+\.py)`", row):
+            tree = ast.parse((ROOT / path).read_text())
+            defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+            for name in re.findall(r"\w+", functions.replace(" and ", " ")):
+                assert name in defined, f"{path} has no {name}"
+                named += 1
+    assert named > 30
+    lessons = set(re.findall(r"`(\d\d_\w+\.py)`", text))
+    assert lessons == {heading.path.name for heading in LESSONS}
+
+
+def test_commands_of_the_map_know_their_options():
+    text = (ROOT / "cli.py").read_text()
+    options = set(re.findall(r"--(\w[\w-]*)", MAP))
+    assert len(options) > 5
+    for option in options:
+        name = option.replace("-", "_")
+        assert re.search(rf'"--{option}[/"]|\b{name}_?: Annotated', text), option
