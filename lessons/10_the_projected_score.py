@@ -57,7 +57,7 @@ def loss(network, generator):
 
 
 torch.manual_seed(0)
-trainer = fgs.Trainer(fgs.GuidedMLP(d, bias=True), loss, fgs.Budget(steps=7000), learning_rate=4e-3)
+trainer = fgs.Trainer(fgs.GuidedMLP(d, bias=True), loss, fgs.Budget(steps=5000), learning_rate=4e-3)
 for record in trainer.run():
     if record.step % 1000 == 0:
         print(f"  step {record.step}: loss {record.loss:.4f}", flush=True)
