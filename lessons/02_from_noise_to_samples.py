@@ -79,7 +79,7 @@ floor = two_sample_floor(wasserstein_1, true)
 distance = sum(float(wasserstein_1(x.abs(), of_true)) for of_true in true) / len(true)
 share = float((x > 0).double().mean())
 lesson.compare("share of the class of mean +0.5", share, 0.5)
-lesson.compare("Wasserstein-1 distance to true samples, in floors", distance / floor, "0.6 to 1.4")
+lesson.compare("Wasserstein-1 distance W1 to true samples ÷ floor", distance / floor, "0.6 to 1.4")
 
 # %% [markdown]
 # **How small must h be?** Take one Gaussian, p = N(0, λ²), where s = −σ²/(λ² + σ²)·x. A step multiplies x by 1 −

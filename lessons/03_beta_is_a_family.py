@@ -107,9 +107,9 @@ for beta in betas:
         samples = sampler(score, start, generator=generator).x.abs()
         distance[name].append(sum(float(wasserstein_1(samples, one)) for one in true) / len(true) / floor)
 paper, exact = distance.values()
-lesson.compare("β = 0.1, start of the paper: W1 in floors", paper[0], "about 1, below 2")
-lesson.compare("β = 1, start at p_{σ_0}: W1 in floors", exact[-1], "about 1, below 2")
-lesson.compare("β = 1, start of the paper: W1 in floors", paper[-1], "above 4")
+lesson.compare("β = 0.1, start of the paper: W1 ÷ floor", paper[0], "about 1, below 2")
+lesson.compare("β = 1, start at p_{σ_0}: W1 ÷ floor", exact[-1], "about 1, below 2")
+lesson.compare("β = 1, start of the paper: W1 ÷ floor", paper[-1], "above 4")
 lesson.compare("β = 0.1: steps", steps[0], math.log(sigma_0 / sigma_inf) / (0.1 * h))
 
 # %%
@@ -120,7 +120,7 @@ for (name, of_start), colour, marker in zip(
     left.plot(betas, of_start, marker=marker, color=colour, label=name)
 left.axhspan(0.6, 1.4, color=OTHER, alpha=0.3, lw=0)
 left.annotate("as good as true samples", (0.32, 0.65), fontsize=8)
-left.set(xlabel="noise control β", ylabel="W1 to true samples, in floors", ylim=(0, None))
+left.set(xlabel="noise control β", ylabel="W1 to true samples ÷ floor", ylim=(0, None))
 left.set_title("A wrong start stays where no noise is injected")
 left.legend(loc="upper left")
 right.plot(betas, steps, "o", color=OTHER, label="counted")

@@ -91,7 +91,7 @@ true = [torch.randn(n, generator=generator, dtype=torch.float64) for _ in range(
 floor = two_sample_floor(wasserstein_1, true)
 for name, of_source in samples.items():
     distance = sum(float(wasserstein_1(of_source[0], one)) for one in true) / len(true) / floor
-    lesson.compare(f"{name}, d = 1: W1 in floors", distance, "about 1" if "known" in name else "not 1, above 3")
+    lesson.compare(f"{name}, d = 1: W1 ÷ floor", distance, "about 1" if "known" in name else "not 1, above 3")
 pooled_sd = [float(along.std()) for along in samples["pooled"]]
 lesson.compare("pooled, d = 1: sd of the samples, in λ", pooled_sd[0], predicted_sd(1))
 lesson.compare("pooled, d = 64: sd of the samples, in λ", pooled_sd[-1], predicted_sd(64))

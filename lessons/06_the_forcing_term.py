@@ -93,10 +93,10 @@ for D in distances:
         distances[D].append(row.distance_over_floor)
         hits[D].append(row.class_hit)
 best = {D: min(of_D) for D, of_D in distances.items()}
-lesson.compare("10λ apart, best σ_c: W1 in floors", best[10], "about 1, below 2")
+lesson.compare("10λ apart, best σ_c: W1 ÷ floor", best[10], "about 1, below 2")
 lesson.compare("10λ apart, let go at 4λ: share in the class", hits[10][5], "below 0.95: it leaks")
-lesson.compare("10λ apart, let go at λ/5: W1 in floors", distances[10][0], "above 3: too narrow")
-lesson.compare("4λ apart, best σ_c: W1 in floors", best[4], "above 3: no window")
+lesson.compare("10λ apart, let go at λ/5: W1 ÷ floor", distances[10][0], "above 3: too narrow")
+lesson.compare("4λ apart, best σ_c: W1 ÷ floor", best[4], "above 3: no window")
 
 # %%
 figure, (left, right) = lesson.figure(columns=2, width=4.6, height=3.5)
@@ -113,7 +113,7 @@ for D, style, marker in ((10, "-", "o"), (4, "--", "s")):
     right.plot([s / lam for s in levels], distances[D], style, marker=marker, color=COLOURS["forcing"], label=label)
 right.axhspan(0.6, 1.4, color=OTHER, alpha=0.4, lw=0, label="as good as true samples")
 right.axvline(release_level(mixture_on_line(2, 10 * lam, lam), 1, 0.1) / lam, color=TRUTH, lw=1, ls=":")
-right.set(xscale="log", yscale="log", ylim=(0.03, None), ylabel="W1 to the class, in floors")
+right.set(xscale="log", yscale="log", ylim=(0.03, None), ylabel="W1 to the class ÷ floor")
 right.set_xlabel("noise level σ_c at which to let go (λ)")
 right.set_title("Two classes: early leaks, late is narrow")
 right.legend(loc="lower right")

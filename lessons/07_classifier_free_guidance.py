@@ -99,7 +99,7 @@ for key in ((14, 1.0, 1.0), (14, 1.0, 4.0), (4, 1.0, 4.0), (14, 0.1, 4.0), (4, 0
     )
     lesson.compare(f"{D}λ apart, β = {beta:g}, ω = {omega:g}: sd (λ)", rows[key].sd, exact[key][1])
 worst = max(row.distance_over_floor for (_, _, omega), row in rows.items() if omega == 0)
-lesson.compare("ω = 0, the worst of four: W1 in floors", worst, "about 1, below 2")
+lesson.compare("ω = 0, the worst of four: W1 ÷ floor", worst, "about 1, below 2")
 
 # %%
 figure, axes = lesson.figure(2, 2, width=4.2, height=2.6, sharex=True, sharey=True)

@@ -84,7 +84,7 @@ curves = {"classes of the model": gains(drawn[:, : n // 2], drawn[:, n // 2 :])}
 patches = fgs.Patches(fgs.draw_images(classes=12, size=256), patch=32)
 unseen = torch.stack([patches.held_out_crops(k, n, generator) for k in range(12)])
 curves["textures never seen"] = gains(unseen[:, : n // 2], unseen[:, n // 2 :])
-folder = Path(os.environ.get("FGS_TEXTURES", "../shared/textures"))
+folder = Path(os.environ.get("FGS_TEXTURES", "textures"))
 if all((folder / f"{name}.png").exists() for name in model.classes):
     images, _ = fgs.read_images(folder, smallest=32, downscale=2, only=model.classes)
     psnrs = denoise_held_out(network, model.targets, fgs.Patches(images, patch=32), list(SIGMAS))

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import fgs
 import toy
 from fgs import curriculum
 from fgs.curriculum import headings
+from fgs.lesson import Lesson
 
 ROOT = Path(__file__).parents[1]
 LESSONS = headings()
@@ -222,3 +224,52 @@ def test_commands_of_the_map_know_their_options():
     for option in options:
         name = option.replace("-", "_")
         assert re.search(rf'"--{option}[/"]|\b{name}_?: Annotated', text), option
+
+
+def test_the_readme_shows_every_lesson():
+    readme = (ROOT / "README.md").read_text()
+    for heading in LESSONS:
+        assert f"lessons/{heading.path.name}" in readme
+        assert f"{heading.number} {heading.title}</b><br>{heading.claim}</td>" in readme
+        assert (ROOT / "docs" / "lessons" / f"{heading.number:02}.png").stat().st_size > 5000
+    pictures = (ROOT / "docs" / "lessons").glob("*.png")
+    assert sum(picture.stat().st_size for picture in pictures) < 1_500_000
+
+
+@pytest.fixture
+def lesson(two_lessons, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["01_one.py", "--out", "figures"])
+    with matplotlib.rc_context():
+        yield Lesson(1)
+
+
+def test_a_figure_is_saved_and_shown_in_notebooks(lesson, tmp_path):
+    figure, axes = lesson.figure(rows=1, columns=2)
+    axes[0].plot([0, 1], [0, 1])
+    picture = lesson.save(figure, "line")
+    assert (tmp_path / "figures" / "01_one" / "line.png").read_bytes().startswith(b"\x89PNG")
+    assert picture._repr_html_().startswith('<img src="data:image/png;base64,')
+    _, axis = lesson.figure()
+    assert not hasattr(axis, "__len__")
+
+
+def test_the_record_holds_what_was_compared(lesson, tmp_path, capsys):
+    lesson.compare("a range", 0.5, "below 1")
+    lesson.end()
+    assert "a range: 0.5   expected: below 1" in capsys.readouterr().out
+    result = lesson.heading.result(Path("figures"))
+    assert result["numbers"] == [{"what": "a range", "measured": 0.5, "expected": "below 1"}]
+    assert result["claim"] == "One is one."
+
+
+def test_a_lesson_that_does_not_exist(two_lessons):
+    with pytest.raises(ValueError, match="NUMBER: must be a lesson from 1 to 2, got 3"):
+        Lesson(3)
+
+
+def test_an_output_folder_that_cannot_be_written(two_lessons, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["01_one.py", "--out", "lessons/01_one.py"])
+    with pytest.raises(SystemExit) as end:
+        Lesson(1)
+    assert end.value.code == 2
+    assert "--out: cannot write into" in capsys.readouterr().err
