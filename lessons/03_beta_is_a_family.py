@@ -74,8 +74,9 @@ lesson.compare("β → 0: noise of a step, in that of Langevin", ratio, math.sqr
 #
 #     dx = (1/2β) ∇log p_σ dt + √((1 − β)/β) dw
 #
-# The density q of such a stream of points changes by −∇·(q · drift) + ½ · (noise variance) · Δq (Fokker and Planck:
-# what flows out, and what spreads). Put in q = p_σ, with p_σ ∇log p_σ = ∇p_σ:
+# (β = ½ is Eq. 1 of the paper, in the time t and with x not scaled.) The density q of such a stream of points changes
+# by −∇·(q · drift) + ½ · (noise variance) · Δq (Fokker and Planck: what flows out, and what spreads). Put in q = p_σ,
+# with p_σ ∇log p_σ = ∇p_σ:
 #
 #     −(1/2β) Δp_σ + ((1 − β)/2β) Δp_σ = −½ Δp_σ          β has gone.
 #
@@ -118,8 +119,7 @@ for (name, of_start), colour, marker in zip(
     distance.items(), (COLOURS["forcing"], COLOURS["exact"]), "s^", strict=True
 ):
     left.plot(betas, of_start, marker=marker, color=colour, label=name)
-left.axhspan(0.6, 1.4, color=OTHER, alpha=0.3, lw=0)
-left.annotate("as good as true samples", (0.32, 0.65), fontsize=8)
+left.axhspan(0.6, 1.4, color=OTHER, alpha=0.3, lw=0, label="as good as true samples")
 left.set(xlabel="noise control β", ylabel="W1 to true samples ÷ floor", ylim=(0, None))
 left.set_title("A wrong start stays where no noise is injected")
 left.legend(loc="upper left")

@@ -106,7 +106,9 @@ for (name, of_source), marker, colour in zip(samples.items(), "s^o", colours, st
     right.plot(dims, [along.std() for along in of_source], marker, color=COLOURS[colour], label=name)
 right.plot(dims, [predicted_sd(d) for d in dims], color=TRUTH, lw=1, label="recursion for pooled")
 right.axhline(1, color=OTHER, lw=0.8)
-right.set(xscale="log", xlabel="dimension d", ylabel="sd of the samples, in λ", ylim=(0, 1.7), title="Noise is kept")
+right.set(
+    xscale="log", xlabel="dimension d", ylabel="sd of the samples (λ)", ylim=(0, 1.7), title="Small d keeps noise"
+)
 right.legend(loc="lower right")
 lesson.save(figure, "residual")
 
