@@ -106,9 +106,7 @@ for (name, of_source), marker, colour in zip(samples.items(), "s^o", colours, st
     right.plot(dims, [along.std() for along in of_source], marker, color=COLOURS[colour], label=name)
 right.plot(dims, [predicted_sd(d) for d in dims], color=TRUTH, lw=1, label="recursion for pooled")
 right.axhline(1, color=OTHER, lw=0.8)
-right.set(
-    xscale="log", xlabel="dimension d", ylabel="sd of the samples (λ)", ylim=(0, 1.7), title="Small d keeps noise"
-)
+right.set(xscale="log", xlabel="dimension d", ylabel="sd of samples (λ)", ylim=(0, 1.7), title="Small d keeps noise")
 right.legend(loc="lower right")
 lesson.save(figure, "residual")
 
@@ -147,6 +145,5 @@ lesson.end()
 # **Exercises** (answers in `answers.md`)
 #
 # 1. Give the Gaussian sd λ in all d directions (`isotropic_covariances`). What is ‖s‖²/d at σ = λ, and does d help?
-# 2. Add what is missing: σ² = ‖s‖²/d + MMSE/d (`noise_level` may be any function). Is d = 1 right then? Try both
-#    means.
+# 2. Add the missing: σ² = ‖s‖²/d + MMSE/d, per sample and pooled (`noise_level` may be any function). Is d = 1 right?
 # 3. A photograph of 64 × 64 pixels has d = 4096. Why may its residual still fall short at small σ?
