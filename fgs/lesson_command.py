@@ -73,6 +73,8 @@ def run_lessons(numbers: list[int], every: bool, out: Path, show: bool, as_json:
             outcomes = [run_lesson(heading, out, show) for heading in chosen]
     except OSError as error:
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+    except KeyboardInterrupt:
+        fail("interrupted; lessons that ended are recorded, `fgs lessons` lists them", 130)
     if as_json:
         print(json.dumps({"lessons": [one.as_json() for one in outcomes]}, indent=2, ensure_ascii=False))
     elif summary:

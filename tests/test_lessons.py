@@ -168,6 +168,14 @@ def test_all_go_on_after_one_that_fails(two_lessons, fgs):
     assert [lesson["held"] for lesson in json.loads(out)["lessons"]] == [False, True, False]
 
 
+def test_ctrl_c_is_one_line(two_lessons, fgs):
+    (two_lessons / "02_two.py").write_text('"""Lesson 2: Slow. Claim: It ends."""\n\nraise KeyboardInterrupt\n')
+    code, _, err = fgs("lessons", "run", "--all")
+    assert code == 130
+    assert err.splitlines()[-1].startswith("fgs: interrupted")
+    assert [one["result"] is None for one in json.loads(fgs("lessons", "--json")[1])["lessons"]] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
