@@ -424,7 +424,7 @@ def evaluate(
 
 bench = typer.Typer(name="bench", help="Measure: samplers by quality against calls, and training steps by speed.")
 app.add_typer(bench)
-_Bench = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
 @bench.callback(invoke_without_command=True)
@@ -464,7 +464,7 @@ def _bench_sampling(
         int | None, typer.Option(help="Also sample images by SISA with so many calls; 2000 take half an hour.")
     ] = None,
     out: Annotated[Path | None, _output(help="New folder for sampling.png, pictures.png and sampling.json.")] = None,
-    json_: _Bench = False,
+    json_: _Json = False,
 ) -> None:
     """Compare samplers: distance to true samples ÷ its floor, against network calls."""
     from fgs.console import fail
@@ -494,12 +494,42 @@ def _bench_training(
         list[str] | None, typer.Option(metavar="small|paper", help="Whose sizes; both if left out.")
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds that are timed.")] = None,
-    json_: _Bench = False,
+    json_: _Json = False,
 ) -> None:
     """Time training steps, against a plain one and against UNets of other libraries where they are installed."""
     from fgs.bench_command import bench_training
 
     bench_training(tuple(preset or ("paper", "small")), rounds, json_)
+
+
+lessons = typer.Typer(
+    help="The lessons: fourteen claims of the method, derived and shown, from one Gaussian to images."
+)
+app.add_typer(lessons, name="lessons")
+_Figures = Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")]
+
+
+@lessons.callback(invoke_without_command=True)
+def _lessons(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_: _Json = False) -> None:
+    """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
+    if context.invoked_subcommand is None:
+        from fgs.lesson_command import list_lessons
+
+        list_lessons(out, json_)
+
+
+@lessons.command("run")
+def _run_lessons(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Lessons to run.", metavar="NUMBER…")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Run all of them, and print a summary.")] = False,
+    out: _Figures = Path("fgs-lessons"),
+    show: Annotated[bool, typer.Option("--show", help="Show every figure in a window, too.")] = False,
+    json_: _Json = False,
+) -> None:
+    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
+    from fgs.lesson_command import run_lessons
+
+    run_lessons(numbers or [], all_, out, show, json_)
 
 
 if __name__ == "__main__":

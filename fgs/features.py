@@ -38,5 +38,5 @@ def match_means(h: Tensor, target: Tensor, gain: Tensor | float = 1.0) -> Tensor
     """
     if h.dim() < 3 or h.shape[2:].numel() < 2:
         raise ValueError(f"h: needs shape (N, C, *positions) with two positions or more, got {tuple(h.shape)}")
-    shift = torch.as_tensor(gain) * (target - channel_means(h))
+    shift = gain * (target - channel_means(h))
     return h + shift.reshape(shift.shape + (1,) * (h.dim() - 2)).to(h.dtype)

@@ -68,3 +68,9 @@ def test_the_gradient_of_a_projection_is_blind_to_the_mean(h, target):
 def test_one_position_would_erase_the_input_and_raises(shape):
     with pytest.raises(ValueError, match="two positions or more"):
         match_means(torch.zeros(shape), torch.zeros(4))
+
+
+def test_a_gain_given_as_a_number_keeps_the_precision_of_h():
+    h, target = torch.rand(4, 3, 5, dtype=torch.float64), torch.rand(3, dtype=torch.float64)
+    left = target - channel_means(match_means(h, target, 0.3))
+    torch.testing.assert_close(left, 0.7 * (target - channel_means(h)), rtol=0, atol=1e-14)

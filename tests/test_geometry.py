@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toy import GaussianMixture, class_axis, isotropic_covariances, means_on_line, noise_range, random_means
-from toy.geometry import nearest_distance, rank1_covariances
+from toy.geometry import mixture_on_line, nearest_distance, rank1_covariances
 
 
 def mixture_of(means, covariances, weights=None):
@@ -63,3 +63,13 @@ def test_noise_range_drowns_the_mixture_and_shows_every_class():
     assert sigma_0 == pytest.approx(2 * math.sqrt(63 / 12 + 0.01))
     assert sigma_inf == pytest.approx(0.1 * math.sqrt(0.005))
     assert noise_range(mixture, 0.5)[1] == pytest.approx(0.02)  # never above λ/5
+
+
+@pytest.mark.parametrize(("K", "d", "weights"), [(2, 1, None), (3, 4, (0.5, 0.3, 0.2))])
+def test_a_mixture_on_a_line(K, d, weights):
+    mixture = mixture_on_line(K, spacing=1.5, std=0.2, d=d, weights=weights)
+    assert torch.allclose(torch.pdist(mixture.means).min(), torch.tensor(1.5, dtype=torch.float64))
+    assert torch.allclose(mixture.means.mean(0), torch.zeros(d, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(mixture.weights, torch.tensor(weights or (1 / K,) * K, dtype=torch.float64))
+    sample = mixture.sample(20_000, 0, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(sample.std(0), torch.full((d,), 0.2, dtype=torch.float64), rtol=0.03)

@@ -18,6 +18,7 @@ FLOORS = (
         "fgs.textures",
         "fgs.images",
         "fgs.windows",
+        "fgs.curriculum",
     },
     {
         "fgs.sampling",
@@ -43,6 +44,7 @@ FLOORS = (
         "fgs.plots",
         "fgs.image_plots",
         "fgs.bench_plots",
+        "fgs.lesson",
         "fgs.checkpoints",
         "fgs.console",
         "fgs.recipes",
@@ -56,6 +58,7 @@ FLOORS = (
         "fgs.bench_training",
         "fgs.bench_command",
         "fgs.commands",
+        "fgs.lesson_command",
         "fgs.sample_command",
         "fgs.denoised",
         "fgs.evaluation",
@@ -78,6 +81,9 @@ def floor(module: str) -> int:
     raise AssertionError(f"{module} stands on no floor; give it one in FLOORS")
 
 
+DRAWING = ("fgs.plots", "fgs.image_plots", "fgs.bench_plots", "fgs.lesson")
+
+
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -95,7 +101,7 @@ def imports(path: Path) -> set[str]:
 def test_imports_go_down(path):
     module = path.stem if path.parent == ROOT else f"{path.parent.name}.{path.stem}"
     external = {name.split(".")[0] for name in imports(path)}
-    assert "matplotlib" not in external or module in ("fgs.plots", "fgs.image_plots", "fgs.bench_plots")
+    assert "matplotlib" not in external or module in DRAWING
     assert "PIL" not in external or module in ("fgs.plots", "fgs.image_plots", "fgs.images")
     assert external <= {"fgs", "toy", "numpy", "torch", "matplotlib", "PIL", "typer", "rich", *sys.stdlib_module_names}
     if path.stem == "__init__":

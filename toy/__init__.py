@@ -3,8 +3,17 @@
 from toy.config import ToyConfig
 from toy.embedding import Embedding, measure_embedding
 from toy.experiment import run_toy
-from toy.gains import posterior_gain, power_gain, separation_gain
-from toy.geometry import class_axis, isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
+from toy.gains import posterior_gain, power_gain, release_level, separation_gain
+from toy.geometry import (
+    class_axis,
+    isotropic_covariances,
+    means_on_line,
+    mixture_on_line,
+    noise_range,
+    random_means,
+    rank1_covariances,
+)
+from toy.judge import Judge
 from toy.learned import Learned
 from toy.learning import Learning, learn
 from toy.mixture import GaussianMixture
@@ -15,6 +24,7 @@ __all__ = [
     "ExactScore",
     "ForcedScore",
     "GaussianMixture",
+    "Judge",
     "Learned",
     "Learning",
     "ToyConfig",
@@ -23,11 +33,13 @@ __all__ = [
     "learn",
     "means_on_line",
     "measure_embedding",
+    "mixture_on_line",
     "noise_range",
     "posterior_gain",
     "power_gain",
     "random_means",
     "rank1_covariances",
+    "release_level",
     "run_toy",
     "separation_gain",
 ]

@@ -1,6 +1,7 @@
 """Mixtures to order, by their geometry: where the means lie, how far apart in units of λ, and the shape of a class."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,23 @@ def _towards_nearest(means: Tensor, y: int) -> Tensor:
     nearest = int(distances.argmin())
     towards: Tensor = offsets[nearest] / distances[nearest]
     return towards
+
+
+def mixture_on_line(
+    K: int = 2, spacing: float = 1.0, std: float = 0.1, d: int = 1, weights: Sequence[float] | None = None
+) -> GaussianMixture:
+    """Make a mixture of K isotropic classes of sd λ on a line, the example of Section 3 with its K = 2 and d = 1.
+
+    Args:
+        K: how many classes.
+        spacing: distance of neighbouring means, in the units of x.
+        std: λ, in the units of x.
+        d: dimension of x.
+        weights: K positive numbers of sum 1; equal if left out.
+    """
+    means = means_on_line(K, d, spacing)
+    shares = torch.as_tensor(weights or (1 / K,) * K).to(means)
+    return GaussianMixture(shares, means, isotropic_covariances(means, std))
 
 
 class ClassAxis(NamedTuple):
