@@ -2,9 +2,11 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import matplotlib
@@ -68,25 +70,38 @@ def test_a_lesson_uses_the_public_interface(heading):
             assert not any(alias.name.startswith("_") for alias in node.names)
 
 
-@pytest.mark.parametrize(
-    "heading",
-    [
-        pytest.param(heading, id=heading.name, marks=() if heading.number in LIGHT else pytest.mark.slow)
-        for heading in LESSONS
-    ],
-)
-def test_each_alone(heading, tmp_path):
+def run_alone(heading, folder):
     command = [sys.executable, str(heading.path), "--out", "figures"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def check_alone(heading, folder, done):
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    result = heading.result(tmp_path / "figures")
+    result = heading.result(folder / "figures")
     print(f"lesson {heading.number}: {result['seconds']:.1f} s")
     assert result["claim"] == heading.claim
     assert result["figures"]
     for name in result["figures"]:
-        assert (tmp_path / "figures" / heading.name / name).stat().st_size > 5000
+        assert (folder / "figures" / heading.name / name).stat().st_size > 5000
+
+
+@pytest.mark.parametrize("heading", [one for one in LESSONS if one.number in LIGHT], ids=lambda heading: heading.name)
+def test_a_light_one_alone(heading, tmp_path):
+    check_alone(heading, tmp_path, run_alone(heading, tmp_path))
+
+
+@pytest.mark.slow
+def test_each_other_alone(tmp_path):
+    """One on each core: most of the time of a lesson is spent on one."""
+    others = [heading for heading in LESSONS if heading.number not in LIGHT]
+    folders = [tmp_path / heading.name for heading in others]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for heading, folder, done in zip(others, folders, pool.map(run_alone, others, folders), strict=True):
+            check_alone(heading, folder, done)
 
 
 @pytest.mark.slow
