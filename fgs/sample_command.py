@@ -31,7 +31,7 @@ SMALLEST = 16  # pixels a side
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
 BETAS = {"sisa": 0.3, "corrected": 0.3, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
-"""β by the name of the sampler; SISA samples the model that ships as well as any in 50 calls (benchmarks/README.md)."""
+"""β by the name of the sampler; in 50 calls `corrected` samples the model that ships best (benchmarks/README.md)."""
 SAMPLERS = tuple(BETAS)
 
 
@@ -55,7 +55,7 @@ class Request:
     downscale: int | None = None
     release_at: float | None = None
     mixture: Path | None = None
-    sampler: str = "sisa"
+    sampler: str = "corrected"
     h: float | None = None
     beta: float | None = None
     schedule: str | None = None
