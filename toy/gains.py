@@ -62,7 +62,7 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     σ_c²)/(λ² + σ²))/β e-folds; the mixture's own score then also lets samples over to other classes. Released late, the
     class stays narrow; released early, samples leak. σ_c is where both together cost the least W1. For classes closer
     than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better: what is missing
-    of the class's score, (1 − p(y|x))·(m_y' − m_y)/v, acts near the border of the class only and is not linear in x.
+    of the class's score, (1 − p(y|x))·(m_y − m_y')/v, is 0 within the class, full beyond its border, not linear in x.
 
     Args:
         mixture: any mixture.
