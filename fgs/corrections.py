@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from fgs.few_steps import FewSteps, MultiStep
+from fgs.few_steps import MultiStep
 from fgs.noise import per_row, standard_normal
-from fgs.protocols import ProjectedScore, Samples
-from fgs.sampling import SISA, Step, drain
+from fgs.protocols import ProjectedScore
+from fgs.sampling import Step, StepByStep
 
 
 @dataclass(frozen=True)
-class Langevin:
+class Langevin(StepByStep):
     """Updates x ← x + h·s + σ√(2h − h²)z at one σ: SISA's for β → 0, in which the noise level does not fall.
 
     They let x forget what earlier steps did wrong, over a time of hσ²/(λ² + σ²) of a relaxation in a direction in which
@@ -41,6 +41,9 @@ class Langevin:
         if self.calls < 1:
             raise ValueError(f"calls: must be at least 1, got {self.calls}")
 
+    def __str__(self) -> str:
+        return f"{self.calls} Langevin updates of h = {self.h:g} at σ = {self.sigma:g}"
+
     @property
     def sigma_0(self) -> float:
         """Noise level at the begin."""
@@ -54,12 +57,6 @@ class Langevin:
     def planned_steps(self) -> int:
         """Count the calls of the network."""
         return self.calls
-
-    def __call__(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Samples:
-        """Drain `iterate` and return the last x."""
-        return drain(self.iterate(score, x, phi, generator), len(x))
 
     @torch.no_grad()
     def iterate(
@@ -75,7 +72,7 @@ class Langevin:
 
 
 @dataclass(frozen=True)
-class Chain:
+class Chain(StepByStep):
     """One sampler after another, each from the noise level at which the one before it ends.
 
     Attributes:
@@ -85,7 +82,7 @@ class Chain:
         ValueError: a part begins where the one before it does not end, or ends without noise before the last.
     """
 
-    parts: tuple[SISA | FewSteps | Langevin, ...]
+    parts: tuple[StepByStep, ...]
 
     def __post_init__(self) -> None:
         for before, after in zip(self.parts, self.parts[1:], strict=False):
@@ -94,6 +91,9 @@ class Chain:
                     f"parts: one ends at {'σ = 0' if getattr(before, 'denoise_last', False) else before.sigma_inf}, "
                     f"the next begins at {after.sigma_0}"
                 )
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.parts))
 
     @property
     def sigma_0(self) -> float:
@@ -108,12 +108,6 @@ class Chain:
     def planned_steps(self) -> int:
         """Count the calls of the network."""
         return sum(part.planned_steps() for part in self.parts)
-
-    def __call__(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Samples:
-        """Drain `iterate` and return the last x; the arguments and errors are those of the parts."""
-        return drain(self.iterate(score, x, phi, generator), len(x))
 
     def iterate(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None

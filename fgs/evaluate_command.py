@@ -9,10 +9,8 @@ from typing import Any
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
-from fgs.corrections import Chain
 from fgs.data import Patches
 from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
-from fgs.few_steps import FewSteps
 from fgs.files import atomic, output_folder
 from fgs.images import find_classes
 from fgs.models import Model, load_model
@@ -35,7 +33,7 @@ from fgs.sampled import (
     unseen,
     ways,
 )
-from fgs.sampling import SISA, NotConvergingError
+from fgs.sampling import NotConvergingError, StepByStep
 from fgs.sections import describe, sections
 from fgs.statistics import SMALLEST
 from fgs.unet import GuidedUNet
@@ -155,7 +153,7 @@ def _unseen(model: Model, folder: Path) -> Patches:
     return read_patches(recipe)[0]
 
 
-def _measure(subject: Subject, company: Company, request: Request, sampler: SISA | FewSteps | Chain) -> Found:
+def _measure(subject: Subject, company: Company, request: Request, sampler: StepByStep) -> Found:
     """Make every measure that the model and its company allow."""
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
     guided = isinstance(subject.model.network, GuidedUNet)

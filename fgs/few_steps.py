@@ -35,8 +35,8 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.noise import NoiseLevel, known_schedule, per_row, standard_normal
-from fgs.protocols import ProjectedScore, Samples
-from fgs.sampling import NotConvergingError, Step, drain
+from fgs.protocols import ProjectedScore
+from fgs.sampling import NotConvergingError, Step, StepByStep
 
 
 class Coefficients(NamedTuple):
@@ -66,7 +66,7 @@ def coefficients(ratio: float, beta: float) -> Coefficients:
 
 
 @dataclass(frozen=True)
-class FewSteps:
+class FewSteps(StepByStep):
     """SISA by budget: σ falls geometrically, by the same ratio r in every step, and h = 1 − r^(1/β).
 
     β = 1 is DDIM, β = ½ ancestral sampling (DDPM), small β a fresh draw of all noise at every level.
@@ -98,6 +98,9 @@ class FewSteps:
         if self.updates() < 1:
             raise ValueError(f"calls: too few for this sampler, got {self.calls}")
 
+    def __str__(self) -> str:
+        return f"{type(self).__name__}, {self.planned_steps()} calls, β = {self.beta:g}"
+
     def updates(self) -> int:
         """Count the steps that the budget pays for."""
         return self.calls - self.denoise_last
@@ -110,12 +113,6 @@ class FewSteps:
     def step(self) -> Coefficients:
         """The coefficients of every step."""
         return coefficients((self.sigma_inf / self.sigma_0) ** (1 / self.updates()), self.beta)
-
-    def __call__(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Samples:
-        """Drain `iterate` and return the last x; the arguments and errors are those of `iterate`."""
-        return drain(self.iterate(score, x, phi, generator), len(x))
 
     @torch.no_grad()
     def iterate(

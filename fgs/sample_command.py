@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
-from fgs.corrections import Chain, corrected
+from fgs.corrections import corrected
 from fgs.embedding import interpolate
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.files import atomic, output_folder
@@ -23,7 +23,7 @@ from fgs.image_plots import film, image_grid
 from fgs.images import UnusableError, write_image
 from fgs.models import Model, load_model
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, NotConvergingError, fixed, growing, within
+from fgs.sampling import SISA, NotConvergingError, StepByStep, fixed, growing, within
 
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
@@ -97,11 +97,11 @@ class Request:
         """β, that of the sampler if none is given."""
         return BETAS[self.sampler] if self.beta is None else self.beta
 
-    def build_sampler(self) -> SISA | FewSteps | Chain:
+    def build_sampler(self) -> StepByStep:
         """Build the sampler; `steps` is a budget of calls, for SISA of updates, which h is chosen to keep."""
         sigma_0, beta = self.sigma or 1.0, self.chosen_beta
         if self.sampler != "sisa":
-            build: dict[str, Callable[..., FewSteps | Chain]] = {
+            build: dict[str, Callable[..., StepByStep]] = {
                 "corrected": corrected,
                 "multi-step": MultiStep,
                 "heun": Heun,

@@ -6,7 +6,7 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple, Protocol
@@ -19,27 +19,6 @@ from fgs.protocols import ProjectedScore, Samples
 
 Schedule = Callable[[float, int], float]
 """(h, k) -> the size of step k = 1, 2, …"""
-
-
-class StepByStep(Protocol):
-    """A `SISASampler` whose updates can be watched."""
-
-    @property
-    def sigma_0(self) -> float:
-        """Noise level of the start."""
-
-    def planned_steps(self) -> int:
-        """Count the calls of the network: the size of the job ahead."""
-
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> "Iterator[Step]":
-        """Yield every update; arguments as in `SISASampler`."""
-
-    def __call__(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Samples:
-        """Return what the last update leaves."""
 
 
 class NotConvergingError(RuntimeError):
@@ -74,6 +53,35 @@ class Step(NamedTuple):
     moved: Tensor
 
 
+class StepByStep(Protocol):
+    """A `SISASampler` whose updates can be watched: what all samplers here are."""
+
+    @property
+    def sigma_0(self) -> float:
+        """Noise level of the start."""
+
+    @property
+    def sigma_inf(self) -> float:
+        """Noise level of the end."""
+
+    def planned_steps(self) -> int:
+        """Count the calls of the network: the size of the job ahead."""
+
+    def iterate(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> Iterator[Step]:
+        """Yield every update; arguments as in `SISASampler`."""
+
+    def __call__(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    ) -> Samples:
+        """Return what the last update leaves, and how many moved each sample; arguments and errors as in `iterate`."""
+        steps = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        for step in self.iterate(score, x, phi, generator):
+            x, sigma, steps = step.x, step.sigma, steps + step.moved
+        return Samples(x, steps, sigma.expand(len(x)))
+
+
 def draw_start(
     shape: tuple[int, ...],
     mean: Tensor | float,
@@ -96,14 +104,6 @@ def draw_start(
     return mean + scale * standard_normal(mean.expand(shape), generator)
 
 
-def drain(updates: Iterable[Step], n: int) -> Samples:
-    """Return what the last of the updates of n samples leaves, and how many moved each of them."""
-    steps = torch.zeros(n, dtype=torch.long)
-    for step in updates:
-        x, sigma, steps = step.x, step.sigma, steps.to(step.x.device) + step.moved
-    return Samples(x, steps, sigma.expand(n))
-
-
 def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
     """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
     if moving.all():
@@ -115,7 +115,7 @@ def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | N
 
 
 @dataclass(frozen=True)
-class SISA:
+class SISA(StepByStep):
     """Sample by steps along the score, each followed by a little new noise (Algorithms 1 and 3).
 
     Attributes:
@@ -147,12 +147,6 @@ class SISA:
                 raise ValueError(f"{name}: must lie in (0, 1], got {getattr(self, name)}")
         if not 0 < self.sigma_inf < self.sigma_0 < math.inf:
             raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {self.sigma_0}), got {self.sigma_inf}")
-
-    def __call__(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Samples:
-        """Drain `iterate` and return the last x; the arguments and errors are those of `iterate`."""
-        return drain(self.iterate(score, x, phi, generator), len(x))
 
     @torch.no_grad()
     def iterate(
@@ -203,6 +197,9 @@ class SISA:
         if self.denoise_last:
             x_hat = x + score(x, phi, sigma)
             yield Step(x_hat, x_hat, sigma, k, moving)
+
+    def __str__(self) -> str:
+        return f"SISA, h = {self.h:.3g}, β = {self.beta:g}"
 
     def planned_steps(self) -> int:
         """Count the updates of the known schedule, about ln(σ_0/σ_∞)/(βh): the size of the job ahead."""

@@ -2,35 +2,23 @@
 
 from pathlib import Path
 
-from fgs.corrections import Chain, Langevin
 from fgs.evaluation import MATRIX_SIGMAS, Found
-from fgs.few_steps import FewSteps
 from fgs.models import Model
 from fgs.report import Section, Table
 from fgs.sampled import COLUMNS, FEW, UNCHANGED
-from fgs.sampling import SISA
+from fgs.sampling import StepByStep
 
 
-def describe(model: Model, sampler: SISA | FewSteps | Chain, seed: int) -> str:
+def describe(model: Model, sampler: StepByStep, seed: int) -> str:
     """Say what is evaluated, and how it is sampled."""
     sizes, recipe = model.network.settings, model.recipe
     parameters = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
-        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {_how(sampler)}, "
+        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
         f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, seed {seed}."
     )
-
-
-def _how(sampler: SISA | FewSteps | Langevin | Chain) -> str:
-    if isinstance(sampler, Chain):
-        return "; ".join(_how(part) for part in sampler.parts)
-    if isinstance(sampler, Langevin):
-        return f"{sampler.calls} Langevin updates of h = {sampler.h:g} at σ = {sampler.sigma:g}"
-    if isinstance(sampler, SISA):
-        return f"h = {sampler.h:.3g}, β = {sampler.beta:g}"
-    return f"{type(sampler).__name__}, {sampler.planned_steps()} calls, β = {sampler.beta:g}"
 
 
 def sections(found: Found, folder: Path) -> list[Section]:
