@@ -139,7 +139,7 @@ def points_of(case: Case, budgets: list[int], watch: Callable[[str], None]) -> l
 
 def over_cases(points: list[Point], group: str, sampler: str, budget: int | None) -> tuple[float, float, float] | None:
     """Return the mean calls, and the median and largest distance ÷ floor over the cases of a group; None if none."""
-    found = [point for point in points if point[0] == group and point[2:4] == (sampler, budget)]
+    found = [point for point in points if (point.group, point.sampler, point.budget) == (group, sampler, budget)]
     if not found:
         return None
     worst = [point.worst for point in found]

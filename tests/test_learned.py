@@ -11,6 +11,7 @@ from fgs.checkpoints import CheckpointError
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks import GuidedMLP, LabelMLP
 from fgs.validate import validate
+from toy.bench import LEARNED
 from toy.config import ToyConfig
 from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.geometry import residual_shortfall
@@ -227,15 +228,7 @@ def test_odd_training_settings_are_refused(settings):
 @pytest.mark.slow
 def test_the_paper_s_toy_is_sampled_at_the_floor():
     """Fig. 6: two Gaussians of rank 1 in d = 64, blind network, Algorithm 1 with the blind estimate, n = 1 too."""
-    config = ToyConfig(
-        dim=64,
-        std=0.15,
-        separation=1.4 / 0.15,
-        covariance="rank1",
-        noise_level="pooled",
-        beta=0.2,
-        methods=("learned", "learned_n1"),
-    )
+    config = replace(LEARNED, methods=("learned", "learned_n1"))
     mixture = config.build_mixture()
     learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=12_000), {"guided"})
     for target in (0, 1):

@@ -71,7 +71,7 @@ def bench_sampling(settings: dict[str, Any], out: Path | None, as_json: bool) ->
         bench = SamplingBench(**settings)
         model = load_model(bench.run) if "images" in bench.what else None
     except CheckpointError as error:
-        fail(f"--run: {error}", 2)
+        fail(f"RUN: {error}", 2)
     except ValueError as error:
         fail(as_option(error), 2)
     if out:
