@@ -125,7 +125,7 @@ for sigma in (1.0, 0.5):
     figure, axes = lesson.figure(4, len(columns), width=1.25, height=1.3)
     for j, (title, pictures) in enumerate(columns.items()):
         for i, picture in enumerate(pictures):
-            axes[i, j].imshow(picture[0].clamp(0, 1), cmap="gray", vmin=0, vmax=1)
+            axes[i, j].imshow(picture[0].clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1)
             axes[i, j].set(xticks=[], yticks=[])
             color, lw = (COLOURS["learned"], 4) if j - 3 == i else (OTHER, 0.5)
             axes[i, j].spines[:].set(visible=True, color=color, lw=lw)

@@ -46,7 +46,7 @@ def show(rows, name, titles):
     figure, axes = lesson.figure(len(rows), len(titles), width=1.4, height=1.4)
     for row, (label, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(row, images, strict=True):
-            axis.imshow(image[0], cmap="gray", vmin=0, vmax=1)
+            axis.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
             axis.set_axis_off()
         row[0].text(-0.08, 0.5, label.replace("_", "\n"), transform=row[0].transAxes, ha="right", va="center")
     for axis, title in zip(axes[0], titles, strict=True):

@@ -71,7 +71,7 @@ def test_a_lesson_uses_the_public_interface(heading):
 
 
 def run_alone(heading, folder):
-    command = [sys.executable, str(heading.path), "--out", "figures"]
+    command = [sys.executable, "-W", "error", str(heading.path), "--out", "figures"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
