@@ -1,9 +1,7 @@
 """The command line: options in, tables and files out. What it computes stands in `fgs` and `toy`."""
 
-import json
 import sys
 import warnings
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -29,6 +27,16 @@ def main() -> NoReturn:
             raise
         print(f"fgs: {' '.join(error.format_message().split())} (fgs --help lists the options)", file=sys.stderr)
         sys.exit(2)
+
+
+def _settings(arguments: dict[str, Any], *others: str) -> dict[str, Any]:
+    """Return the arguments of a command, its `locals()` at the very beginning, without the others."""
+    return {name: value for name, value in arguments.items() if name not in others}
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Return the names of the options that were typed, as against left at their defaults."""
+    return {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
 
 
 def _print_version(asked: bool) -> None:
@@ -109,80 +117,10 @@ def toy(
 
     Two tables: at --beta, where noise is injected on the way, and at β = 1, where none is and guidance fails.
     """
-    from toy.command import agree, check_options, numbers, train
+    settings = _settings(locals(), "context", "method", "out", "json_", "animate")
+    from toy.command import sample_toy
 
-    check_options(animate, learned, out, save, load)
-    from fgs.checkpoints import CheckpointError
-    from fgs.console import as_option, fail, step_bar
-    from fgs.files import output_folder
-    from toy.config import ToyConfig
-    from toy.experiment import planned_steps, run_toy
-    from toy.learned import methods_of
-    from toy.learning import Learning
-    from toy.methods import DEFAULT_METHODS
-    from toy.report import print_toy, save_toy
-    from toy.saved import load_learned
-
-    names = list(dict.fromkeys(name.strip() for part in method or () for name in part.split(",")))
-    try:
-        settings: dict[str, Any] = {
-            "components": components,
-            "dim": dim,
-            "separation": separation,
-            "std": std,
-            "weights": numbers(weights),
-            "means": means,
-            "covariance": covariance,
-            "seed": seed,
-        }
-        saved = load_learned(load) if load else None
-        if saved:
-            agree(context, settings, saved.mixture)
-        networks = tuple(saved.learned.networks) if saved else ("guided", "label", "mixture") if learned else ()
-        config = ToyConfig(
-            **settings,
-            methods=tuple(names) or DEFAULT_METHODS + methods_of(networks),
-            target=target,
-            samples=samples,
-            h=h,
-            beta=beta,
-            schedule=schedule,
-            noise_level=noise_level,
-            sigma_start=sigma_start,
-            sigma_end=sigma_end,
-        )
-        learning = Learning(minutes, training_steps, blind)
-        missing = config.networks() - set(networks)
-        if missing:
-            fail(f"--method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one", 2)
-        if learned and not config.networks():
-            fail("--learned: no row of --method needs a network; add one, as --method exact,learned", 2)
-        total = planned_steps(config)
-    except CheckpointError as error:
-        fail(f"--load: {error}", 2)
-    except ValueError as error:
-        fail(as_option(error), 2)
-    try:
-        with output_folder(out) if out else nullcontext() as folder:
-            trained = saved.learned if saved else train(config, learning, save) if learned else None
-            with step_bar(total) as advance:
-                result = run_toy(config, advance, trained)
-            if folder:
-                try:
-                    save_toy(result, folder, animate)
-                except OSError as error:
-                    fail(f"--out: writing into {out} failed: {error.strerror}", 1)
-    except OSError as error:
-        fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
-    if json_:
-        print(json.dumps(result.metrics(), indent=2))
-    else:
-        print_toy(result)
-    failed = [(block, row) for block in result.blocks for row in block.rows.values() if row.error]
-    for block, row in failed:
-        print(f"fgs: {row.label} at beta {block.sampler.beta:g} did not converge: {row.error}", file=sys.stderr)
-    if failed:
-        raise typer.Exit(1)
+    sample_toy(settings, method or [], _given(context), out, json_, animate)
 
 
 @app.command()
@@ -255,34 +193,11 @@ def train_images(
     json_: Annotated[bool, _run("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Train the network on patches of images: Algorithm 2, or a baseline of the same size."""
+    settings = _settings(locals(), "context", "data", "out", "resume", "dry_run", "json_")
     from fgs.commands import train_on_images
 
-    settings = {
-        "data": str(data) if data else None,
-        "class_": class_ or None,
-        "color": color,
-        "patch": patch,
-        "overlapping": overlapping,
-        "downscale": downscale,
-        "normalize": normalize,
-        "held_out": held_out,
-        "guidance": guidance,
-        "preset": preset,
-        "p_drop": p_drop,
-        "sigma_distribution": sigma_distribution,
-        "loss_weight": loss_weight,
-        "batch": batch,
-        "shared": shared,
-        "steps": steps,
-        "minutes": minutes,
-        "learning_rate": learning_rate,
-        "precision": precision,
-        "device": device,
-        "compile_": compile_,
-        "seed": seed,
-    }
-    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
-    train_on_images(settings, given, out, resume, dry_run, json_)
+    settings |= {"data": str(data) if data else None, "class_": class_ or None}
+    train_on_images(settings, _given(context), out, resume, dry_run, json_)
 
 
 _what, _how, _against = (partial(typer.Option, rich_help_panel=panel) for panel in ("What", "How", "Against"))
@@ -340,30 +255,10 @@ def sample(
     json_: Annotated[bool, _output("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Sample images of a class, like an image, or between two classes (Algorithm 1)."""
+    settings = _settings(locals(), "run", "class_", "out", "gif", "json_")
     from fgs.sample_command import sample
 
-    settings = {
-        "classes": tuple(class_ or ()),
-        "like": tuple(like or ()),
-        "between": between,
-        "alphas": alphas,
-        "unguided": unguided,
-        "n": n,
-        "size": size,
-        "start": start,
-        "sigma": sigma,
-        "downscale": downscale,
-        "release_at": release_at,
-        "mixture": mixture,
-        "sampler": sampler,
-        "h": h,
-        "beta": beta,
-        "schedule": schedule,
-        "sigma_end": sigma_end,
-        "steps": steps,
-        "seed": seed,
-    }
-    sample(run, settings, out, json_, gif)
+    sample(run, settings | {"classes": tuple(class_ or ()), "like": tuple(like or ())}, out, json_, gif)
 
 
 @app.command()
@@ -406,19 +301,10 @@ def evaluate(
     json_: Annotated[bool, _output("--json", help="Print report.json only.")] = False,
 ) -> None:
     """Measure a trained run: denoising, features, and samples against real patches."""
+    against = {"unconditional": unconditional, "label": label, "single": single, "unseen": unseen}
+    settings = _settings(locals(), "run", "data", *against, "against", "out", "json_")
     from fgs.evaluate_command import evaluate
 
-    against = {"unconditional": unconditional, "label": label, "single": single, "unseen": unseen}
-    settings = {
-        "n": n,
-        "sampler": sampler,
-        "h": h,
-        "beta": beta,
-        "schedule": schedule,
-        "steps": steps,
-        "sigma_end": sigma_end,
-        "seed": seed,
-    }
     evaluate(run, data, against, settings, out, json_)
 
 
@@ -467,6 +353,7 @@ def _bench_sampling(
     json_: _Json = False,
 ) -> None:
     """Compare samplers: distance to true samples ÷ its floor, against network calls."""
+    settings = _settings(locals(), "what", "calls", "out", "json_")
     from fgs.console import fail
     from toy.bench_command import WHAT, bench_sampling
 
@@ -474,18 +361,7 @@ def _bench_sampling(
         budgets = tuple(int(part) for part in calls.replace(",", " ").split())
     except ValueError:
         fail(f"--calls: must be whole numbers with commas between, as 12,30,50, got {calls}", 2)
-    settings = {
-        "run": run,
-        "what": tuple(what or WHAT),
-        "calls": budgets,
-        "samples": samples,
-        "n": n,
-        "seeds": seeds,
-        "data": data,
-        "training_steps": training_steps,
-        "reference": reference,
-    }
-    bench_sampling(settings, out, json_)
+    bench_sampling(settings | {"what": tuple(what or WHAT), "calls": budgets}, out, json_)
 
 
 @bench.command("training")
