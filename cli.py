@@ -161,7 +161,7 @@ def train_images(
     guidance: Annotated[
         str, _method(metavar="features|label|none", help="Algorithm 2, a network given labels, or Algorithm 4.")
     ] = "features",
-    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.3 or 11.6 million parameters.")] = "small",
+    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.46 or 11.6 million parameters.")] = "small",
     p_drop: Annotated[float, _method(help="Share of pairs trained without φ, or without label.")] = 0.1,
     sigma_distribution: Annotated[
         str, _method(metavar="uniform|squared|log-uniform", help="Of the noise levels; uniform is the paper's.")
@@ -172,6 +172,9 @@ def train_images(
     batch: Annotated[int | None, _training(help="Pairs of a step; 8 for small, 64 for paper.")] = None,
     shared: Annotated[
         int | None, _training(help="Pairs that have x' in common, which saves passes; 4 for small, 1 for paper.")
+    ] = None,
+    primes: Annotated[
+        int | None, _training(help="Patches x' whose φ is averaged; 4 for small, 1, as in the paper, for paper.")
     ] = None,
     steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
     minutes: Annotated[float, _training(help="Training time.")] = 30.0,

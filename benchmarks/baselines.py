@@ -3,8 +3,9 @@
     python benchmarks/baselines.py IMAGES STEPS SEEDS OUT [options of fgs train-images …]
 
 For every seed four networks of the preset "small" are trained for STEPS steps on the images of IMAGES: guided by
-features, given labels, of the mixture, and of the first class alone. `fgs evaluate` then measures them, into OUT.
-Prints Markdown tables: PSNR of held-out patches by condition, and the samples of every way to guide, a row a seed.
+features, given labels, of the mixture, and of the first class alone. Then their denoising and their samples are
+measured, as `fgs evaluate` does, into OUT; what is there already is kept. Prints Markdown tables: PSNR of held-out
+patches by condition, and the samples of every way to guide, a row a seed.
 """
 
 import json
@@ -13,37 +14,51 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fgs.evaluation import Subject, concentration, denoising
 from fgs.images import find_classes
+from fgs.models import Model, load_model
+from fgs.quality import TextureJudge
+from fgs.runs import patches_of
+from fgs.sample_command import Request
+from fgs.sampled import Judged, samples, single_class, ways
 
-SAMPLES = "64"  # of each class
+SAMPLES = 64  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}
 
 
-def fgs(*arguments: str) -> None:
-    """Run a command of the library."""
-    subprocess.run([sys.executable, "-m", "cli", *arguments], check=True, stdout=sys.stderr)
-
-
-def measure(images: Path, steps: str, seed: int, out: Path, options: list[str]) -> dict[str, Any]:
-    """Train the networks of one seed, unless they are there, and return what `fgs evaluate` found."""
+def train(images: Path, steps: str, seed: int, out: Path, options: list[str]) -> dict[str, Model]:
+    """Train the networks of one seed, unless they are there."""
     runs = {name: out / f"{name}-{seed}" for name in GUIDANCE}
     for name, run in runs.items():
         one = ["--class", next(iter(find_classes(images)))] if name == "single" else []
         settings = ["--guidance", GUIDANCE[name], "--steps", steps, "--seed", str(seed), *one, *options]
         if not run.exists():
-            fgs("train-images", "--data", str(images), *settings, "--out", str(run))
-    report = out / f"report-{seed}"
-    if not report.exists():
-        against = [part for name in list(runs)[1:] for part in (f"--{name}", str(runs[name]))]
-        fgs("evaluate", str(runs["features"]), *against, "--n", SAMPLES, "--out", str(report))
-    found: dict[str, Any] = json.loads((report / "report.json").read_text())
-    return found
+            command = ["train-images", "--data", str(images), *settings, "--out", str(run)]
+            subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=sys.stderr)
+    return {name: load_model(run) for name, run in runs.items()}
+
+
+def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dict[str, Any]:
+    """Measure denoising and samples of the networks of one seed, unless it was done."""
+    folder = out / f"measured-{seed}"
+    if not (folder / "found.json").exists():
+        folder.mkdir(exist_ok=True)
+        patches = patches_of(models["features"], images)
+        subject = Subject(models["features"], patches, models["unconditional"], models["label"], folder)
+        sampler = Request().build_sampler()
+        judged = Judged(subject, TextureJudge.fit(patches), sampler, SAMPLES, seed, lambda steps: None)
+        found = {"denoising": denoising(subject), "concentration": concentration(subject), "samples": samples(judged)}
+        found |= {"ways": ways(judged, models["label"]), "single": single_class(judged, models["single"])}
+        (folder / "found.json").write_text(json.dumps(found, indent=2))
+    kept: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return kept
 
 
 def main(images: Path, steps: str, seeds: int, out: Path, options: list[str]) -> None:
     """Measure every seed and print the tables."""
     out.mkdir(parents=True, exist_ok=True)
-    found = [measure(images, steps, seed, out, options) for seed in range(seeds)]
+    networks = [train(images, steps, seed, out, options) for seed in range(seeds)]
+    found = [measure(models, images, seed, out) for seed, models in enumerate(networks)]
     sigmas = found[0]["denoising"]["sigma"]
     print(f"| condition | seed | {' | '.join(f'σ = {sigma:g}' for sigma in sigmas)} |\n|---|---|{'---|' * len(sigmas)}")
     for name in found[0]["denoising"]["psnr"]:

@@ -141,6 +141,7 @@ def corrected(calls: int, beta: float, sigma_0: float, sigma_inf: float, denoise
         raise ValueError(f"calls: must be at least {FEWEST} with corrections, got {calls}")
     some = max(2, calls // 8)
     level = min(5 * sigma_inf, math.sqrt(sigma_0 * sigma_inf))  # the latter where there is little noise at the start
-    there = MultiStep(calls - 2 * some, beta, sigma_0, level)
+    begin = Langevin(1, 1.0, sigma_0)
+    there = MultiStep(calls - 2 * some - 1, beta, sigma_0, level)
     end = MultiStep(some, beta, level, sigma_inf, denoise_last=denoise_last)
-    return Chain((there, Langevin(some, CORRECTION, level), end))
+    return Chain((begin, there, Langevin(some, CORRECTION, level), end))

@@ -175,24 +175,28 @@ class Patches:
         self.counts, self.held_out_counts = self._train.counts, self._held_out.counts
         self._images, self._train_regions = flat, train
 
-    def pairs(self, n: int, generator: Generator | None = None, shared: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    def pairs(
+        self, n: int, generator: Generator | None = None, shared: int = 1, primes: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pairs of different patches of one class, every class as often as any other (Algorithm 2, lines 1 to 2).
 
         Args:
             n: pairs.
             generator: CPU generator; None is torch's own.
             shared: pairs in a row that have x' in common; n is a multiple of it.
+            primes: patches in a row of x' that belong together.
 
         Returns:
-            x (n, C, patch, patch) and x' (n / shared, C, patch, patch) in [0, 1], and the classes y (n,) of x. x and
-            its x' are equal if a class has one patch.
+            x (n, C, patch, patch) and x' (n · primes / shared, C, patch, patch) in [0, 1], and the classes y (n,) of x.
+            x is not the first of its x', unless its class has one patch.
         """
         y_prime = torch.randint(len(self.classes), (n // shared,), generator=generator)
         y, counts = y_prime.repeat_interleave(shared), self.counts[y_prime]
-        prime = (torch.rand(len(y_prime), dtype=torch.float64, generator=generator) * counts).long()
+        prime = (torch.rand(len(y_prime), primes, dtype=torch.float64, generator=generator) * counts[:, None]).long()
         offset = torch.rand(n, dtype=torch.float64, generator=generator) * (self.counts[y] - 1)
-        number = (prime.repeat_interleave(shared) + 1 + offset.long()) % self.counts[y]
-        return self._gather(self._train, y, number), self._gather(self._train, y_prime, prime), y.to(self.device)
+        number = (prime[:, 0].repeat_interleave(shared) + 1 + offset.long()) % self.counts[y]
+        x_prime = self._gather(self._train, y_prime.repeat_interleave(primes), prime.flatten())
+        return self._gather(self._train, y, number), x_prime, y.to(self.device)
 
     def training_regions(self, y: int) -> list[Tensor]:
         """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""

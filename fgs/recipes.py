@@ -23,6 +23,7 @@ from fgs.denoising import (
 )
 from fgs.distributed import processes, share
 from fgs.noise import seeded
+from fgs.protocols import FeatureExtractor
 from fgs.training import Budget, Loss
 from fgs.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 
@@ -37,8 +38,8 @@ WEIGHTS: dict[str, Weight] = {
 """none: the paper's."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "small": {"patch": 32, "batch": 8, "shared": 4, "learning_rate": 2e-3},
-    "paper": {"patch": 80, "batch": 64, "shared": 1, "learning_rate": 1e-3},
+    "small": {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3},
+    "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3},
 }
 """What a preset trains with: on two cores many light steps do more than few heavy ones."""
 
@@ -70,6 +71,7 @@ class Recipe:
     loss_weight: str = "inverse-variance"
     batch: int = 8
     shared: int = 4
+    primes: int = 1  # of recipes written before it was a choice
     steps: int | None = None
     minutes: float = 30.0
     learning_rate: float = 2e-3
@@ -90,7 +92,7 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: must be one of {', '.join(allowed)}, got {getattr(self, name)}")
-        for name in ("downscale", "batch", "shared"):
+        for name in ("downscale", "batch", "shared", "primes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
         for name in ("class_", "downscale", "normalize"):
@@ -130,11 +132,11 @@ class Recipe:
 
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
-                return network.features(x_prime).repeat_interleave(self.shared, 0)
+                return _centroids(network, x_prime, self.primes).repeat_interleave(self.shared, 0)
             return nn.functional.one_hot(y, len(patches.classes)).float() if isinstance(network, LabelUNet) else None
 
         def loss(network: nn.Module, generator: Generator) -> Tensor:
-            x, x_prime, y = patches.pairs(self.batch, generator, self.shared)
+            x, x_prime, y = patches.pairs(self.batch, generator, self.shared, self.primes)
             mine = share(self.batch)
             x_prime, y = x_prime[share(len(x_prime))], y[mine]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
@@ -155,6 +157,12 @@ class Recipe:
     def budget(self) -> Budget:
         """Return what the training may spend."""
         return Budget(self.steps, None if self.steps else 60 * self.minutes)
+
+
+def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tensor:
+    """Return the mean φ of every `primes` patches in a row, (N / primes, F)."""
+    phi = network.features(x_prime)
+    return phi.reshape(-1, primes, phi.shape[1]).mean(1)
 
 
 def resolve(settings: dict[str, Any]) -> Recipe:
@@ -220,8 +228,8 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
     size, colors = recipe.patch, 3 if recipe.color else 1
     with torch.device("meta"):
         network = recipe.build_network(classes)
-        x_prime = torch.empty(2, colors, size, size)
-        x, one_hot = x_prime.repeat(recipe.shared, 1, 1, 1), torch.empty(2 * recipe.shared, classes)
+        x_prime = torch.empty(2 * recipe.primes, colors, size, size)
+        x, one_hot = torch.empty(2 * recipe.shared, colors, size, size), torch.empty(2 * recipe.shared, classes)
     kept = 0
 
     def count(tensor: Tensor) -> Tensor:
@@ -233,7 +241,7 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
         guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
         phi = one_hot if labelled else None
         if isinstance(network, GuidedUNet):
-            phi = network.features(x_prime).repeat_interleave(recipe.shared, 0)
+            phi = _centroids(network, x_prime, recipe.primes).repeat_interleave(recipe.shared, 0)
         network(x, phi).sum().backward()
     parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
     share = 0.5 if recipe.precision == "bfloat16" else 1.0

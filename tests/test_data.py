@@ -80,6 +80,16 @@ def test_pairs_can_have_x_prime_in_common():
     assert torch.equal(torch.tensor([0, 1, 2, 2, 2, 2, 2, 2])[every[:, 0]], y)
 
 
+def test_several_patches_can_make_up_x_prime():
+    patches = Patches(IMAGES, 10, overlapping=False)
+    x, x_prime, y = patches.pairs(3000, seeded(1), shared=3, primes=4)
+    assert (len(x), len(x_prime), len(y)) == (3000, 4000, 3000)
+    together = torch.tensor([0, 1, 2, 2, 2, 2, 2, 2])[places(x_prime)[:, 0]].unflatten(0, (1000, 4))
+    assert torch.equal(together, y[::3, None].expand(-1, 4))
+    first = places(x_prime)[::4].repeat_interleave(3, 0)
+    assert (places(x) != first).any(1).all()
+
+
 def test_every_patch_of_a_class_is_drawn_equally_often():
     patches = Patches({"a": numbered((10, 40), (12, 10), (10, 10)), "b": numbered((10, 40))}, 10)
     _, x_prime, y = patches.pairs(40_000, seeded(2))

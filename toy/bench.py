@@ -130,6 +130,6 @@ def _learned(learned: Learned) -> Guide:
 def _step_and_beta(sampler: StepByStep) -> tuple[float, float]:
     if isinstance(sampler, SISA):
         return sampler.h, sampler.beta
-    first = sampler.parts[0] if isinstance(sampler, Chain) else sampler
-    assert isinstance(first, FewSteps)
-    return first.step.h, first.beta
+    parts = sampler.parts if isinstance(sampler, Chain) else (sampler,)
+    down = next(part for part in parts if isinstance(part, FewSteps))
+    return down.step.h, down.beta
