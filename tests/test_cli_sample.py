@@ -119,7 +119,7 @@ BAD = {
     "no image": (["--like", "nowhere.png"], "nowhere.png: No such file"),
     "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 20 a side"),
     "start alone": (["--start", "tiny.png"], "--start: --start and --sigma go together; give both"),
-    "steps": (["--steps", "2"], "--steps: must be at least 6 with corrections, got 2"),
+    "steps": (["--steps", "2"], "--steps: must be at least 7 with corrections, got 2"),
     "steps of SISA": (["--sampler", "sisa", "--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
@@ -133,7 +133,7 @@ BAD = {
         ["--sampler", "heun", "--h", ".1"],
         "--h: belongs to --sampler sisa; give that too, or --steps instead",
     ),
-    "too few": (["--sampler", "corrected", "--steps", "1"], "--steps: must be at least 6 with corrections, got 1"),
+    "too few": (["--sampler", "corrected", "--steps", "1"], "--steps: must be at least 7 with corrections, got 1"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }
 

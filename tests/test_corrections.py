@@ -85,7 +85,7 @@ def test_wrong_settings_are_named(settings, name):
         Langevin(*settings)
 
 
-@pytest.mark.parametrize("calls", [6, 12, 30, 48])
+@pytest.mark.parametrize("calls", [7, 12, 30, 48])
 @pytest.mark.parametrize("sigma_0", [1.0, 0.02])
 @pytest.mark.parametrize("denoise_last", [False, True])
 def test_corrected_keeps_its_budget_and_its_noise_levels(calls, sigma_0, denoise_last):
@@ -104,5 +104,22 @@ def test_corrected_keeps_its_budget_and_its_noise_levels(calls, sigma_0, denoise
 
 
 def test_a_budget_too_small_for_corrections_is_refused():
-    with pytest.raises(ValueError, match=r"^calls: must be at least 6 with corrections"):
+    with pytest.raises(ValueError, match=r"^calls: must be at least 7 with corrections"):
         corrected(4, 0.3, 1.0, 0.01)
+
+
+def test_corrected_begins_where_the_class_is():
+    """The first call moves a start around 0 to x̂ + σ_0·z, and the calls asked for are those made."""
+    calls = []
+
+    def score(x, phi=None, sigma=None):
+        calls.append(len(x))
+        return 3.0 - x  # a point mass at 3: x̂ = 3
+
+    steps = list(
+        corrected(20, 0.3, 1.0, 0.01).iterate(score, start(4000, 1.0), generator=torch.Generator().manual_seed(3))
+    )
+    assert len(calls) == 20 == corrected(20, 0.3, 1.0, 0.01).planned_steps()
+    assert float(steps[0].x.mean()) == pytest.approx(3, abs=5 / 4000**0.5)
+    assert float(steps[0].x.std()) == pytest.approx(1, rel=0.05)
+    assert torch.equal(steps[0].sigma, torch.tensor(1.0, dtype=torch.float64))

@@ -10,6 +10,8 @@ import torch
 
 from fgs import runs
 from fgs.checkpoints import CheckpointError, load_checkpoint
+from fgs.denoising import denoising_loss, inverse_variance, squared
+from fgs.embedding import centroid
 from fgs.images import write_image
 from fgs.noise import seeded
 from fgs.recipes import Recipe
@@ -194,6 +196,8 @@ BAD = {
     "device": "tpu",
     "downscale": 0,
     "batch": 0,
+    "shared": 0,
+    "primes": 0,
     "patch": 4,
     "steps": 0,
     "minutes": 0.0,
@@ -201,6 +205,18 @@ BAD = {
     "p_drop": 1.5,
     "held_out": -0.1,
 }
+
+
+def test_the_condition_is_the_mean_of_what_several_patches_say():
+    """The loss of a recipe is that of Algorithm 2 with the centroid of `primes` patches for every group of pairs."""
+    recipe = Recipe(batch=6, shared=3, primes=4, patch=8, p_drop=0.0)
+    patches, _, _ = runs.read_patches(recipe)
+    network = recipe.build_network(len(patches.classes))
+    generator = seeded(5)
+    x, x_prime, _ = patches.pairs(6, generator, 3, 4)
+    phi = torch.stack([centroid(network, x_prime[:4]), centroid(network, x_prime[4:])]).repeat_interleave(3, 0)
+    expected = denoising_loss(network, x, phi, squared(), inverse_variance(0.1), generator=generator)
+    torch.testing.assert_close(recipe.build_loss(patches)(network, seeded(5)), expected)
 
 
 @pytest.mark.parametrize("name", BAD)
