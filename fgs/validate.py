@@ -125,7 +125,7 @@ def _scale(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
 
 
 def _shift(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
-    """The guided score of a very noisy signal pulls back when the signal is shifted."""
+    """The guided score of a very noisy signal pulls back when a constant is added."""
     width = x.std()
     level = 5 * width
     x_sigma = x + level * standard_normal(x, seeded(0))

@@ -43,12 +43,12 @@ exact_slope = lam**2 / (lam**2 + sigma**2)
 lesson.compare("one Gaussian, slope of the best line through pairs (x_σ, x)", slope, exact_slope)
 
 # %% [markdown]
-# A network is trained by noise alone (Eq. 3): it sees x_σ and is asked for the noise. With s = x̂ − x_σ the error s +
-# σz = x̂ − x_σ + (x_σ − x) = x̂ − x is the error of the guess, and the least that it can be is known here:
+# In training (the paper's Eq. 3) a network sees x_σ and is asked for minus the noise, −σz. With s = x̂ − x_σ the error
+# s + σz = x̂ − x_σ + (x_σ − x) = x̂ − x is that of the guess, and the least that it can be is known here:
 #
 #     min E‖s(x_σ) + σz‖² = E‖x − x̂‖² = λ²σ²/(λ² + σ²)
 #
-# (The paper prints s − σz. With that sign s would be the noise itself, and a step along s would add noise to x.)
+# (The paper prints s − σz. With that sign s would be the guessed noise, and a step along s would add noise to x.)
 
 # %%
 s = (slope - 1) * x_sigma
@@ -56,10 +56,10 @@ loss = float((s + sigma * z).square().mean())
 lesson.compare("one Gaussian, denoising loss E‖s + σz‖²", loss, lam**2 * sigma**2 / (lam**2 + sigma**2))
 
 # %% [markdown]
-# **Two Gaussians.** Now a density with two classes y, of means m_y = ±0.5 and sd λ = 0.1. Its score is the mean of
-# the classes' scores, each weighted by how probable the class is, given x_σ. `mixture.score` computes it in closed
-# form. We check Eq. 2 without it: sort 200,000 pairs into bins of x_σ and average x in each. No formula of a density
-# goes into these averages; still they must lie on x_σ + σ²∇log p_σ(x_σ).
+# **Two Gaussians.** Now a density with two classes y, of means m_y = ±0.5 and sd λ = 0.1 each. The score of p_σ is the
+# mean of the classes' scores (m_y − x_σ)/(λ² + σ²), weighted by p(y | x_σ); `mixture.score` computes it. To check it,
+# and Eq. 2, sort 200,000 pairs into bins of x_σ and average x in each. No formula of a density goes into these
+# averages; still they must lie on x_σ + σ²∇log p_σ(x_σ), up to about one standard error of an average.
 
 # %%
 mixture = mixture_on_line(K=2, spacing=1.0, std=0.1)
@@ -79,7 +79,7 @@ mean_x = torch.stack([x[inside].mean() for inside in bins])
 error = torch.stack([x[inside].std() / inside.sum().sqrt() for inside in bins])  # standard error of that mean
 predicted = torch.stack([tweedie(x_sigma[inside][:, None], sigma).mean() for inside in bins])
 misfit = float(((mean_x - predicted) / error).square().mean())
-lesson.compare("two Gaussians, squared misfit of Eq. 2 in squared standard errors", misfit, "about 1, below 2")
+lesson.compare("two Gaussians, mean over bins of (misfit of Eq. 2 ÷ standard error)²", misfit, "about 1, below 2")
 
 # %%
 figure, axis = lesson.figure(width=5.6, height=3.6)
@@ -93,18 +93,18 @@ axis.set_title("The mean of what x may have been is given by the score")
 lesson.save(figure, "tweedie")
 
 # %% [markdown]
-# The same denoiser at three noise levels. At small σ it moves x_σ to the nearest class. At large σ it cannot tell the
-# classes apart and guesses near the mean of all, 0. In between lies the noise level where a class is chosen (lesson
-# 5).
+# The same denoiser at three noise levels. At small σ it moves x_σ towards the nearest m_y, at σ = λ half-way. At large
+# σ it cannot tell the classes apart and guesses near the mean of all, 0. In between lies the noise level at which
+# steps along s, the *trajectories* of lesson 2, choose a class (lesson 5).
 
 # %%
 figure, axis = lesson.figure(width=5.6, height=3.6)
 for sigma, style in ((0.1, "-"), (0.4, "--"), (1.0, ":")):
-    axis.plot(grid, tweedie(grid, sigma), style, color=COLOURS["exact"], label=f"σ = {sigma}")
-axis.plot(grid, grid, color=OTHER, lw=0.8, label="x̂ = x_σ: nothing taken off")
+    axis.plot(grid, tweedie(grid, sigma), style, color=TRUTH, label=f"σ = {sigma}, Eq. 2")
+axis.plot(grid, grid, color=OTHER, lw=0.8, label="x̂ = x_σ: the score is 0")
 axis.set(xlabel="noisy x_σ (units of x)", ylabel="x̂(x_σ) (units of x)", xlim=(-1.4, 1.4), ylim=(-0.9, 0.9))
 axis.legend(loc="upper left")
-axis.set_title("Little noise: to the nearest class. Much noise: to the mean of all")
+axis.set_title("Little noise: towards the nearest class. Much: to the mean of all")
 lesson.save(figure, "levels")
 
 # %%
@@ -114,7 +114,8 @@ lesson.end()
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
 #
-# 1. At which x_σ is the score of this mixture 0, at σ = 0.1 and at σ = 1? Which of these points do trajectories
-#    leave?
+# 1. At which x_σ is the score of this mixture 0, at σ = 0.1 and at σ = 1? From which of these points do steps along s
+#    lead away, if they start beside it?
 # 2. Take p = a single point at 0. What are x̂, s and the loss? What does ‖s‖² tell you then?
-# 3. Which line breaks if the noise is not Gaussian? Try a Laplace noise of sd 0.4 in the averages above.
+# 3. Which step of the proof needs Gaussian noise? Try Laplace noise of sd 0.4 in the averages above (`mixture.score`
+#    still takes it for Gaussian).

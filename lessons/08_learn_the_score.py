@@ -1,6 +1,6 @@
 """Lesson 8: Learn the score.
 
-Claim: The plain loss leaves small noise unlearned and classes too narrow; counting small noise mends both.
+Claim: The plain loss leaves small noise unlearned and classes too narrow; drawing and weighting it more helps both.
 """
 
 # %%
@@ -28,13 +28,14 @@ sigma_0, sigma_inf = noise_range(mixture, h=0.05)
 
 # %% [markdown]
 # Eq. 3: draw x, σ and z, and bring s(x + σz) near −σz. (The paper prints +σz; by Tweedie's formula, Eq. 2, it is −σz.)
-# The best s is then σ²∇log p_σ. But a small network after ten seconds of training is not the best s. It has spent its
-# effort where errors cost most, and that depends on two choices that Eq. 3 leaves open: how often each σ is drawn, and
-# how much its squared error counts.
+# The best s is then σ²∇log p_σ. But a small network after 2000 steps is not the best s. It has spent its effort where
+# errors cost most, and that depends on two choices that Eq. 3 leaves open: how often each σ is drawn, and how much its
+# squared error counts, here 1 or 1/(σ² + c²): relative to the noise, which c keeps finite.
 #
-# What does it cost to get small noise wrong? Within a class, along u, the score is s = −σ²/(λ² + σ²)·(x_σ − m), and x_σ
-# has the variance λ² + σ². A network with s = 0 along u has the squared error σ⁴/(λ² + σ²) more than the best one. For
-# σ ≪ λ that is σ⁴/λ²: next to nothing. Yet this s is what gives the class its width.
+# What does it cost to get small noise wrong? Within a class of mean m the best s along u is −σ²/(λ² + σ²)·(x_σ − m),
+# and x_σ has the variance λ² + σ². With s = 0 along u the squared error is larger by σ⁴/(λ² + σ²); with s = −(x_σ −
+# m), all the way to m, by λ⁴/(λ² + σ²). For σ ≪ λ these are σ⁴/λ² and λ²: little beside the errors possible at large
+# σ. Yet this s is what gives the class its width.
 
 # %%
 CHOICES = {
@@ -49,7 +50,7 @@ for noise_levels, weight in CHOICES.values():
     shares.append(float(cost[sigma < lam].sum() / cost.sum()))
 
 # %% [markdown]
-# For the first choice the integrals are done by hand: below λ it is λ³(π/4 − 2/3), all in all nearly σ_0³/3 − λ²σ_0.
+# (With s = 0; one class.) For the first choice by hand: below λ it is λ³(π/4 − 2/3), in all nearly σ_0³/3 − λ²σ_0.
 
 # %%
 by_hand = lam**3 * (torch.pi / 4 - 2 / 3) / (sigma_0**3 / 3 - lam**2 * sigma_0)
@@ -83,7 +84,8 @@ networks = {name: train(*choice) for name, choice in CHOICES.items()}
 
 # %% [markdown]
 # Two questions to each. Where is its score right? It is compared with the exact one along u, at every noise level. And
-# what does SISA make of it? The mixture is sampled without guidance; the width is measured within the nearer class.
+# what does SISA make of it? The mixture is sampled without guidance, σ read from the residual of the batch (`pooled`,
+# lesson 4); the width is measured within the nearer class.
 
 # %%
 levels = torch.logspace(0, -1.8, 12, dtype=torch.float64)
@@ -92,7 +94,7 @@ sampler = fgs.SISA(h=0.05, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise
 
 
 def error(score, sigma):
-    """E(u·(s − s_exact))²/E(u·s_exact)²: 0 is right, 1 is as bad as not pulling at all."""
+    """√(E[(u·(s − s_exact))²]/E[(u·s_exact)²]): 0 is right, 1 is as bad as s = 0."""
     generator = torch.Generator().manual_seed(1)
     x_sigma, _ = fgs.add_noise(mixture.sample(4000, generator=generator), sigma, generator)
     s = exact(x_sigma, None, sigma) @ u
@@ -113,15 +115,15 @@ for name, x in widths.items():
     lesson.compare(f"sd within a class in λ, {name}", x.std(), 1.0)
 
 # %%
-colours = dict(zip(CHOICES, (OTHER, "#555555", COLOURS["learned"]), strict=True))
+colours = dict(zip(CHOICES, (OTHER, COLOURS["forcing"], COLOURS["learned"]), strict=True))
 figure, (left, right) = lesson.figure(columns=2, width=4.8, height=3.8)
 for name, colour in colours.items():
     left.loglog(levels, errors[name], "o-", ms=4, color=colour, label=name)
-    right.hist(widths[name].clamp(-4, 4), 81, range=(-4, 4), density=True, color=colour, alpha=0.7)
-    right.plot([], [], color=colour, lw=6, label=f"sd {widths[name].std():.2f} λ")
+    right.hist(widths[name].clamp(-4, 4), 81, (-4, 4), density=True, histtype="step", color=colour, lw=1.5)
+    right.plot([], [], color=colour, lw=1.5, label=f"sd {widths[name].std():.2f} λ")
 left.axvline(lam, color=TRUTH, lw=1, ls=":")
 left.annotate("σ = λ", (lam, left.get_ylim()[1]), ha="center", va="bottom")
-left.axhline(1, color=TRUTH, lw=1)
+left.axhline(1, color=TRUTH, lw=1, label="s = 0")
 left.set(xlabel="noise level σ (units of x)", ylabel="error of the score along u ÷ its size")
 left.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1], ["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
 left.legend(fontsize=8)

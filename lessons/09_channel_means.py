@@ -1,6 +1,6 @@
 """Lesson 9: Channel means and matching.
 
-Claim: Two functions make a denoiser guidable: it records the means of its channels, and has them set to another's.
+Claim: Two functions make a denoiser guidable: one reads its channels' means, one sets them to another signal's.
 """
 
 # %%
@@ -24,7 +24,7 @@ generator = torch.Generator().manual_seed(0)
 #     channel_means(h)           = mean of every channel over its positions         a number for each channel
 #     match_means(h, target, g)  = h + g·(target − channel_means(h))                added at every position
 #
-# Along that direction, match_means with the gain g = σ²K_σ does what the forcing term does.
+# Along that direction, match_means with the gain g = σ²K_σ does what the forcing term does; across it, nothing.
 
 # %%
 means = means_on_line(K=2, d=64, spacing=1.4)
@@ -36,7 +36,7 @@ lesson.compare("largest difference of matching and forcing along u", (matched - 
 
 # %% [markdown]
 # But a mean of pixels is a poor feature. Take two classes of waves with 32 positions: period 16 and period 8, amplitude
-# 1, any phase. Both have the mean 0 at every position. m_0 = m_1: nothing to force towards.
+# 1, any phase. Each wave has the mean 0 over its positions, and m_0 = m_1 = 0: nothing to force towards.
 
 # %%
 PERIODS = torch.tensor([16.0, 8.0])
@@ -50,7 +50,7 @@ def waves(y):
 
 # %% [markdown]
 # So take the means elsewhere: in a hidden layer of the denoiser, after convolutions and ReLU have made of the wave what
-# its position does not change and its period does. This is the whole projected score s(x_σ, φ' − φ(x_σ)) of Section 3:
+# a shift does not change and the period does. This is the whole projected score s(x_σ, φ' − φ(x_σ)) of Section 3:
 # `features` is φ, and `forward` matches at the very place where φ was recorded.
 
 # %%
@@ -70,10 +70,10 @@ class Denoiser(nn.Module):
         return fgs.channel_means(self.encode(x))
 
     def forward(self, x, phi=None, sigma=None):
-        """Return s = x̂ − x."""
+        """Return s = x̂ − x, x̂ being x denoised; not told σ, it is blind, as in the paper."""
         h = self.encode(x)  # (N, channels, positions)
         if phi is not None:
-            h = fgs.match_means(h, phi)  # the means are those of phi now; what varies along the positions is x's own
+            h = fgs.match_means(h, phi)  # gain 1: the means are phi's now; what varies along the positions is x's own
         return self.decode(h) - x
 
 
@@ -97,7 +97,7 @@ network = trainer.ema.eval().requires_grad_(False)
 
 # %% [markdown]
 # What must hold of such a network? `validate` tries it on yours. The law to remember is the fourth: matched to its own
-# features, a signal is left alone, since the difference φ' − φ(x) is 0.
+# features, a signal has its unguided score, since the difference φ' − φ(x) is 0.
 
 # %%
 y = torch.arange(400) % 2
@@ -107,11 +107,12 @@ phi = network.features(x)
 moved = network.features(x.roll(5, dims=2))
 lesson.compare("change of φ when the wave is shifted, ÷ φ", (moved - phi).norm() / phi.norm(), 0.0)
 ratio = fgs.separation([phi[y == 0], phi[y == 1]]).ratio.max()
-lesson.compare("Eq. 5: spread of φ within a class ÷ distance of the centroids", ratio, "far below 1")
+lesson.compare("Eq. 5: variance of φ within a class ÷ squared distance of the centroids", ratio, "far below 1")
 
 # %% [markdown]
 # Now guide it, with the sampler of lesson 2 and a centroid for φ. A sample belongs to the class at whose frequency its
-# energy lies; true waves have *all* of it there, and the amplitude 1.
+# energy lies; true waves have *all* of it there, and the amplitude 1. The figure shows four of each; without φ, both
+# periods appear.
 
 # %%
 centroids = torch.stack([fgs.centroid(network, x[y == k]) for k in (0, 1)])
@@ -129,9 +130,9 @@ lesson.compare("mean amplitude of guided samples", guided.square().mean(2).mul(2
 figure, axes = lesson.figure(2, 3, width=3.4, height=2.3, sharey=True, sharex=True)
 for k, row in enumerate(axes):
     shown = {f"true waves of class {k}": x[y == k], f"guided to φ of class {k}": guided[y == k]}
-    shown["unguided"] = free[4 * k :]
+    shown["no φ: either class"] = free[4 * k :]
     for axis, (title, signals) in zip(row, shown.items(), strict=True):
-        axis.plot(signals[:4, 0].T, color=OTHER if title == "unguided" else CLASS_COLOURS[k], lw=1.2)
+        axis.plot(signals[:4, 0].T, color=OTHER if title.startswith("no φ") else CLASS_COLOURS[k], lw=1.2)
         axis.set_title(title)
 figure.supxlabel("position (samples)", fontsize=10)
 figure.supylabel("x", fontsize=10)
@@ -144,6 +145,6 @@ lesson.end()
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
 #
-# 1. What is left of φ − φ(x_σ) after `match_means` with a gain of ½? Why does Section 3 ask for gains smaller than 2?
-# 2. Replace `"circular"` by `"zeros"`. Which of the printed numbers changes, and what does the paper say of it?
+# 1. What is left of φ' − φ(x_σ) after `match_means` with a gain of ½? Why does Section 3 ask for gains smaller than 2?
+# 2. Replace `"circular"` by `"zeros"`. Which printed number is then no longer 0 up to rounding, and why?
 # 3. Why does `match_means` refuse activations with a single position?

@@ -1,6 +1,6 @@
 """Lesson 12: The same lines on a UNet.
 
-Claim: φ of the right class denoises an image better than no φ, and φ of a wrong class worse (Fig. 2, 3).
+Claim: On images of its classes, φ of the right class denoises better than no φ, of a wrong class worse (Fig. 2, 3).
 """
 
 # %%
@@ -45,7 +45,7 @@ drawn = sampler(network, start, model.targets[y], generator).x.clamp(0, 1).unfla
 # %%
 @torch.no_grad()
 def denoise(x, phi, sigma):
-    """Return the noisy images, the same for every φ, and x̂."""
+    """Return x_σ, the same for every φ, and x̂; the network subtracts φ(x_σ) from phi; None is s(x_σ, 0)."""
     x_sigma, _ = fgs.add_noise(x, torch.tensor(sigma), torch.Generator().manual_seed(1))
     return x_sigma, x_sigma + network(x_sigma, phi)
 
@@ -62,7 +62,7 @@ SIGMAS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
 def gains(x, x_prime):
     """Return the PSNR gained over no φ at each noise level, with right and wrong φ, from (K, n, C, H, W) pairs."""
     phi = network.features(x_prime.flatten(0, 1)).unflatten(0, x_prime.shape[:2])
-    conditions = {"right": phi, "wrong": phi.roll(5, 0)}  # the φ of a class five places on
+    conditions = {"right": phi, "wrong": phi.roll(5, 0)}  # the φ of a class five places back
     x = x.flatten(0, 1)
     found = {}
     for name, targets in conditions.items():
@@ -76,9 +76,10 @@ def gains(x, x_prime):
 curves = {"classes of the model": gains(drawn[:, : n // 2], drawn[:, n // 2 :])}
 
 # %% [markdown]
-# Does it carry to textures that it never saw? The library draws some; x and x' are cut from one picture. Twelve classes
-# are too few for φ to mean much beyond them, so expect less. And if you have the photographs it was trained on, or
-# others by the same names, name their folder in FGS_TEXTURES: what was held out of them is the fair test.
+# Does it carry to textures that it never saw? The library draws some; x and x' are cut from one picture, and may
+# overlap. Twelve classes are too few for φ to mean much beyond them: expect less at σ ≥ .1. The fair test is what was
+# held out of the photographs it was trained on: if you have them, name their folder in FGS_TEXTURES (else no dotted
+# curves). The figure is the paper's Fig. 3, left, as differences.
 
 # %%
 patches = fgs.Patches(fgs.draw_images(classes=12, size=256), patch=32)
@@ -107,11 +108,12 @@ axis.axhline(0, color=TRUTH, lw=1)
 axis.set_xticks(SIGMAS, [f"{sigma:g}" for sigma in SIGMAS])
 axis.minorticks_off()
 axis.set(xlabel="noise level σ (1 = black to white)", ylabel="PSNR gained over no φ (dB)")
-figure.legend(loc="outside right upper", fontsize=8)
+figure.legend(loc="outside right upper", fontsize=8, handlelength=5)
 lesson.save(figure, "gain")
 
 # %% [markdown]
 # The paper's Fig. 2: rows are noisy images of four classes, columns the class of the φ that they are denoised with.
+# Black and white are 0 and 1: at σ = 1 most of the noise lies beyond. Numbers are PSNR in dB.
 
 # %%
 few = [k % K for k in (1, 2, 8, 11)]
@@ -119,14 +121,14 @@ x = drawn[few, 0]
 for sigma in (1.0, 0.5):
     phi = network.features(drawn[few, n // 2]).detach()
     noisy, unguided = denoise(x, None, sigma)
-    columns = {"clean x": x, "noisy x_σ": noisy, "no φ": unguided}
+    columns = {"drawn x": x, "noisy x_σ": noisy, "no φ": unguided}
     for k, target in zip(few, phi, strict=True):
         columns["φ of " + model.classes[k].replace("_", "\n")] = denoise(x, target, sigma)[1]
     figure, axes = lesson.figure(4, len(columns), width=1.25, height=1.3)
     for j, (title, pictures) in enumerate(columns.items()):
         for i, picture in enumerate(pictures):
             axes[i, j].imshow(picture[0].clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1)
-            axes[i, j].set(xticks=[], yticks=[])
+            axes[i, j].set(xticks=[], yticks=[], xlabel=f"{psnr(picture[None], x[i : i + 1]):.1f}" if j else "")
             color, lw = (COLOURS["learned"], 4) if j - 3 == i else (OTHER, 0.5)
             axes[i, j].spines[:].set(visible=True, color=color, lw=lw)
         axes[0, j].set_title(title, fontsize=8)
@@ -142,6 +144,7 @@ lesson.end()
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
 #
-# 1. By Eq. 8 the gain of the right φ should vanish as σ → 0. Does it in your figure? What is special about its images?
+# 1. By Eq. 8 guidance at small σ is linear in φ' − φ(x_σ), so the gain of the right φ should vanish with it. Does it in
+#    your figure? Dashed, even a wrong φ gains at σ = .02. So what is s(x_σ, 0) there?
 # 2. At σ = 1 the noise is five times the contrast of most images. What in x̂ can come from x_σ, and what from φ?
 # 3. Which class would you expect to harm another the least? Look at `torch.cdist(model.targets, model.targets)`.
