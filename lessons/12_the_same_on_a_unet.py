@@ -128,7 +128,7 @@ for sigma in (1.0, 0.5):
     for j, (title, pictures) in enumerate(columns.items()):
         for i, picture in enumerate(pictures):
             axes[i, j].imshow(picture[0].clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1)
-            axes[i, j].set(xticks=[], yticks=[], xlabel=f"{psnr(picture[None], x[i : i + 1]):.1f}" if j else "")
+            axes[i, j].set(xticks=[], yticks=[], xlabel=f"{psnr(picture[None], x[i : i + 1]):.1f}" if j > 1 else "")
             color, lw = (COLOURS["learned"], 4) if j - 3 == i else (OTHER, 0.5)
             axes[i, j].spines[:].set(visible=True, color=color, lw=lw)
         axes[0, j].set_title(title, fontsize=8)
