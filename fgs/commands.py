@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fgs.checkpoints import CheckpointError
-from fgs.console import as_option, fail, must_be_new, step_bar, training_bars
+from fgs.console import as_option, fail, must_be_new, step_bar, training_bars, warn_of
 from fgs.data import write_textures
 from fgs.distributed import average, is_first, process_group, restarted
 from fgs.files import output_folder
@@ -79,8 +79,7 @@ def _train_together(
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror}", 2)
     if is_first():
-        for skipped in run.skipped:
-            print(f"fgs: warning: left out {skipped}", file=sys.stderr)
+        warn_of(run.skipped)
     _train(run)
     if is_first():
         _report(run, as_json)
@@ -138,8 +137,7 @@ def _interruptions() -> Iterator[Callable[[], bool]]:
 def _describe(recipe: Recipe, as_json: bool) -> None:
     """Print what would be trained."""
     patches, hashes, skipped = read_patches(recipe)
-    for entry in skipped:
-        print(f"fgs: warning: left out {entry}", file=sys.stderr)
+    warn_of(skipped)
     pairs = {"classes": len(hashes), "pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
     about = cost(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
     if as_json:

@@ -1,7 +1,7 @@
 """What the commands say on stderr: errors of one line, and bars, which are silent where it is no terminal."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -31,6 +31,12 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one line on stderr and exit: code 2 for wrong usage, 1 for a failed run."""
     print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def warn_of(skipped: Iterable[object]) -> None:
+    """Name the files that were left out, a line each."""
+    for entry in skipped:
+        print(f"fgs: warning: left out {entry}", file=sys.stderr)
 
 
 def must_be_new(out: Path, instead: str = "name a new folder") -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fgs.checkpoints import CheckpointError
-from fgs.console import as_option, fail, must_be_new, step_bar
+from fgs.console import as_option, fail, must_be_new, step_bar, warn_of
 from fgs.data import Patches
 from fgs.evaluation import Found, Subject, concentration, denoising, denoising_matrix, embedding
 from fgs.files import atomic, output_folder
 from fgs.images import find_classes
-from fgs.models import Model, load_model
-from fgs.quality import TextureJudge
+from fgs.models import Model, load_companion, load_model
+from fgs.quality import ENOUGH, TextureJudge
 from fgs.report import write_report
 from fgs.runs import ContradictionError, patches_of, read_config, read_patches
 from fgs.sample_command import Request
@@ -127,10 +127,15 @@ def _company(model: Model, against: Mapping[str, Path | None]) -> Company:
     Raises:
         ContradictionError: it was trained on something else; the message begins with the option.
     """
-    models = {name: load_model(path) for name, path in against.items() if path and name != "unseen"}
+    if against.get("single") and model.targets is None:
+        raise ContradictionError("single: is sampled beside classes, and the run was trained without")
+    if against.get("unseen") and not isinstance(model.network, GuidedUNet):
+        raise ContradictionError("unseen: is for runs of --guidance features")
+    models = {name: load_companion(name, path) for name, path in against.items() if path and name != "unseen"}
     for name, other in models.items():
-        alike = set(other.hashes.items()) <= set(model.hashes.items()) and other.patch == model.patch
-        if not alike or (name == "label" and other.classes != model.classes):
+        alike = set(other.hashes.items()) <= set(model.hashes.items())
+        sizes = all(getattr(other.recipe, name) == getattr(model.recipe, name) for name in ("patch", "held_out"))
+        if not alike or not sizes or (name == "label" and other.classes != model.classes):
             raise ContradictionError(f"{name}: was trained on other images or patches than the run")
         if name == "single" and len(other.classes) != 1:
             raise ContradictionError(f"single: was trained on {len(other.classes)} classes; name a run of one")
@@ -146,11 +151,16 @@ def _unseen(model: Model, folder: Path) -> Patches:
     """Read images of classes that the model does not know, by name, prepared as those that it was trained on."""
     if not folder.is_dir():
         raise ValueError(f"unseen: {folder} is no folder; name one that holds images")
-    names = [name for name in find_classes(folder) if name not in model.classes]
-    if not names:
-        raise ValueError(f"unseen: {folder} has no class that the model does not know")
-    recipe = replace(model.recipe, data=str(folder), class_=names, guidance="none", device="cpu")
-    return read_patches(recipe)[0]
+    try:
+        names = [name for name in find_classes(folder) if name not in model.classes]
+        if not names:
+            raise ValueError(f"data: {folder} has no class that the model does not know")
+        recipe = replace(model.recipe, data=str(folder), class_=names, guidance="none", device="cpu")
+        patches, _, skipped = read_patches(recipe)
+    except ValueError as error:
+        raise ValueError(f"unseen: {str(error).partition(': ')[2]}") from None
+    warn_of(skipped)
+    return patches
 
 
 def _measure(subject: Subject, company: Company, request: Request, sampler: StepByStep) -> Found:
@@ -170,7 +180,7 @@ def _measure(subject: Subject, company: Company, request: Request, sampler: Step
     if subject.model.targets is None:
         return found
     images = _images(subject, company, request.n, guided)
-    judge = TextureJudge.fit(subject.patches)
+    judge = TextureJudge.fit(subject.patches, max(ENOUGH, request.n))
     with step_bar(sampler.planned_steps() * sum(images.values()), "image steps") as advance:
         for name in images:
             judged = Judged(subject, judge, sampler, request.n, request.seed, partial(advance, name))

@@ -14,7 +14,7 @@ from fgs.sampling import StepByStep, draw_start
 PIXELS = 2**16  # of the images of a batch; bounds the memory
 
 Advance = Callable[[int], None]
-"""Is told after every step how many images it moved."""
+"""Is told of every call of the network how many images went through it."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Released:
     """A score whose guidance ends below a noise level (Fig. 13).
 
     Attributes:
-        guided: followed above.
+        guided: followed above, with the φ that is given, or None.
         free: followed below, with φ = None; it may be the same object.
         level: σ at which it lets go.
     """
@@ -40,7 +40,7 @@ class Released:
         if sigma is None:
             raise ValueError("sigma: needed to know when to let go")
         below = (sigma < self.level).expand(len(x))
-        if phi is None or bool(below.all()):
+        if bool(below.all()):
             return self.free(x, None, sigma)
         s = self.guided(x, phi, sigma)
         if not bool(below.any()):
@@ -84,11 +84,16 @@ def sample_rows(
         sampler: SISA, or one of few steps.
         start: where it starts.
         seed: of the starts and of the noise on the way.
-        advance: told of every step.
+        advance: told of every call of the network.
 
     Returns:
         (rows, n, C, H, W) in [0, 1].
     """
+
+    def counted(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        advance(len(x))
+        return score(x, phi, sigma)
+
     targets = None if phi is None else phi.repeat_interleave(n, 0)
     images = []
     total, at_once = n if phi is None else len(phi) * n, max(1, PIXELS // math.prod(start.size))
@@ -96,9 +101,8 @@ def sample_rows(
         of_batch = None if targets is None else targets[first : first + at_once]
         count = min(at_once, total - first)
         x = start.draw(count, sampler.sigma_0, seed, first, 0)
-        for step in sampler.iterate(score, x, of_batch, seeded(seed, first, 1)):
+        for step in sampler.iterate(counted, x, of_batch, seeded(seed, first, 1)):
             x = step.x
-            advance(count)
         images.append(x.clamp(0, 1))
     together = torch.cat(images)
     return together.reshape(-1, n, *together.shape[1:])

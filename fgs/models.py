@@ -128,6 +128,18 @@ def load_model(path: Path | None = None) -> Model:
     return _model(path, list(networks.values()), about)
 
 
+def load_companion(option: str, path: Path) -> Model:
+    """Load a model that stands beside another.
+
+    Raises:
+        ValueError: there is none, or it is damaged; the message begins with the option that named it.
+    """
+    try:
+        return load_model(path)
+    except CheckpointError as error:
+        raise ValueError(f"{option}: {error}") from None
+
+
 def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     """Check what a checkpoint says of its network against the network."""
     if about.get("kind") != "images" or len(networks) != 1 or not isinstance(networks[0], UNet):
@@ -139,8 +151,9 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
             raise ValueError("mean")
         if targets is not None and len(targets) != len(classes):
             raise ValueError("targets")
+        side = 2 ** (network.settings["levels"] + 1)  # the least that leaves the middle block more than one position
         with torch.no_grad():
-            network(mean.expand(2, -1, 8, 8), None if targets is None else targets[[0, 0]])
+            network(mean.expand(2, -1, side, side), None if targets is None else targets[[0, 0]])
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # two thirds of the time on a CPU
         return Model(network, classes, targets, mean, Recipe(**about["recipe"]), dict(about["hashes"]))
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):

@@ -16,6 +16,7 @@ from fgs.noise import seeded
 from fgs.statistics import LinearClassifier, texture_statistics
 
 TRAINING, HELD_OUT = 0, 1  # what the seed is used for
+ENOUGH = 256  # real crops of a class
 
 
 class Quality(NamedTuple):
@@ -53,8 +54,10 @@ class TextureJudge:
     contrast: Tensor
 
     @classmethod
-    def fit(cls, patches: Patches, n: int = 256, seed: int = 0) -> "TextureJudge":
+    def fit(cls, patches: Patches, n: int = ENOUGH, seed: int = 0) -> "TextureJudge":
         """Take n random crops of every class from what was trained on, and n from what was held out.
+
+        n should be no less than the number of samples to be judged, whose floor takes as many held-out crops.
 
         Raises:
             ValueError: the patches are too small for the statistics.

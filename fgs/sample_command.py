@@ -21,7 +21,7 @@ from fgs.files import atomic, output_folder
 from fgs.generate import Released, Start, sample_rows, trajectory
 from fgs.image_plots import film, image_grid
 from fgs.images import UnusableError, write_image
-from fgs.models import Model, load_model
+from fgs.models import Model, load_companion, load_model
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, NotConvergingError, StepByStep, fixed, growing, within
 
@@ -88,6 +88,10 @@ class Request:
             raise ValueError(f"sampler: must be one of {', '.join(SAMPLERS)}, got {self.sampler}")
         if self.schedule not in (None, "fixed", "growing"):
             raise ValueError(f"schedule: must be fixed or growing, got {self.schedule}")
+        if self.downscale is not None and not (self.like or self.start):
+            raise ValueError("downscale: is for the pictures of --like and --start; leave it out")
+        if self.h is not None and self.steps is not None:
+            raise ValueError("h: follows from --steps; give one of the two")
         for name in ("h", "schedule"):
             if self.sampler != "sisa" and getattr(self, name) is not None:
                 raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
@@ -138,7 +142,7 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         model = load_model(run)
         labels, phi = targets_of(model, request)
         start = _start(model, request)
-        score = _score(model, request)
+        score = _score(model, request, guided=phi is not None)
     except CheckpointError as error:
         fail(f"RUN: {error}", 2)
     except UnusableError as error:
@@ -189,7 +193,7 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
         alphas = torch.linspace(0, 1, request.alphas)
         first, last = request.between
         labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
-        return labels, interpolate(a, b, alphas)
+        return _unique(labels), interpolate(a, b, alphas)
     if request.unguided or (model.targets is None and not request.classes):
         return ["unguided"], None
     names = request.classes or model.classes
@@ -197,8 +201,19 @@ def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Number names that come again, since files are named by them."""
-    return [f"{name} {names[:k].count(name) + 1}" if name in names[:k] else name for k, name in enumerate(names)]
+    """Number names whose files would have the name of another's."""
+    labels: dict[str, str] = {}
+    for name in names:
+        label, number = name, 1
+        while _file_name(label) in labels:
+            number += 1
+            label = f"{name} {number}"
+        labels[_file_name(label)] = label
+    return list(labels.values())
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", label)
 
 
 def _start(model: Model, request: Request) -> Start:
@@ -213,11 +228,17 @@ def _start(model: Model, request: Request) -> Start:
     return Start(image, (image.shape[1], image.shape[2]))
 
 
-def _score(model: Model, request: Request) -> ProjectedScore:
+def _score(model: Model, request: Request, guided: bool) -> ProjectedScore:
     if request.release_at is None:
         return model.network
-    free = load_model(request.mixture).network if request.mixture else model.network
-    return Released(model.network, free, request.release_at)
+    if request.mixture is None:
+        if not guided:
+            raise ValueError("release_at: there is no guidance that could end; leave it out")
+        return Released(model.network, model.network, request.release_at)
+    mixture = load_companion("mixture", request.mixture)
+    if mixture.colors != model.colors:
+        raise ValueError(f"mixture: has images of {mixture.colors} channels, RUN of {model.colors}")
+    return Released(model.network, mixture.network, request.release_at)
 
 
 def _write(out: Path, labels: list[str], x: Tensor) -> None:
@@ -226,8 +247,7 @@ def _write(out: Path, labels: list[str], x: Tensor) -> None:
     image_grid(shown, [""] * min(COLUMNS, x.shape[1]), "", out / "grid.png")
     for label, row in zip(labels, x, strict=True):
         for number, image in enumerate(row):
-            name = re.sub(r"[^\w.-]+", "_", label)
-            with atomic(out / f"{name}-{number:03d}.png") as temporary:
+            with atomic(out / f"{_file_name(label)}-{number:03d}.png") as temporary:
                 write_image(temporary, (255 * image).round().to(torch.uint8))
     with atomic(out / "samples.npz") as temporary:
         of_row = np.arange(len(labels)).repeat(x.shape[1])

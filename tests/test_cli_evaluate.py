@@ -96,8 +96,9 @@ def test_bad_company_is_one_line(fgs, run, tmp_path):
     for arguments, line in (
         (["--label", run["none"]], "--label: was trained without labels"),
         (["--single", run["none"]], "--single: was trained on 4 classes"),
-        (["--unconditional", tmp_path / "nowhere"], "RUN: "),
+        (["--unconditional", tmp_path / "nowhere"], "--unconditional: "),
         (["--unseen", tmp_path / "nowhere"], "--unseen: "),
+        (["--unseen", changed], "--unseen: "),
         (["--data", changed], "--data: "),
         (["--n", 1], "--n: must be at least 2"),
         (["--unconditional", run["label"]], "--unconditional: was trained with a condition"),

@@ -7,9 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from fgs.few_steps import Heun
+from fgs.generate import Released, Start, sample_rows
 from fgs.images import write_image
 from fgs.models import load_model
 from fgs.noise import seeded
+from fgs.sample_command import _unique
 
 QUICK = ("--steps", 8, "--beta", 0.9)
 
@@ -134,6 +137,10 @@ BAD = {
         "--h: belongs to --sampler sisa; give that too, or --steps instead",
     ),
     "too few": (["--sampler", "corrected", "--steps", "1"], "--steps: must be at least 7 with corrections, got 1"),
+    "h and steps": (["--sampler", "sisa", "--h", ".3", "--steps", "20"], "--h: follows from --steps; give one"),
+    "downscale alone": (["--downscale", "2"], "--downscale: is for the pictures of --like and --start"),
+    "nothing to release": (["--unguided", "--release-at", ".5"], "--release-at: there is no guidance that could end"),
+    "no mixture": (["--release-at", ".5", "--mixture", "nowhere"], "--mixture: nowhere"),
     "out": (["--out", "tiny.png"], "--out: tiny.png exists"),
 }
 
@@ -148,6 +155,34 @@ def test_bad_input_is_one_line(fgs, run, tmp_path, monkeypatch, name):
     assert line in err
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.png"]
+
+
+def test_rows_that_would_share_a_file_are_numbered():
+    assert _unique(["a b", "a_b", "c", "c", "c 2", "α = 0.5"]) == ["a b", "a_b 2", "c", "c 2", "c 2 2", "α = 0.5"]
+
+
+def test_without_a_target_the_run_is_followed_until_it_lets_go():
+    asked = []
+
+    def guided(x, phi=None, sigma=None):
+        asked.append(("guided", phi, float(sigma)))
+        return -x
+
+    def free(x, phi=None, sigma=None):
+        asked.append(("free", phi, float(sigma)))
+        return -x
+
+    score = Released(guided, free, 0.5)
+    for sigma in (0.9, 0.1):
+        score(torch.zeros(2, 3), None, torch.tensor(sigma))
+    assert [(name, phi) for name, phi, _ in asked] == [("guided", None), ("free", None)]
+
+
+def test_progress_counts_the_calls_of_the_network():
+    """Heun makes two a step."""
+    counts, sampler = [], Heun(9, 0.5, 1.0, 0.01, denoise_last=True)
+    sample_rows(lambda x, phi, sigma: -x, None, 3, sampler, Start(torch.zeros(1, 1, 1), (4, 4)), 0, counts.append)
+    assert sum(counts) == 3 * sampler.planned_steps()
 
 
 def test_embedding_images(fgs, run, textures, tmp_path):

@@ -13,12 +13,13 @@ from fgs.checkpoints import CheckpointError, load_checkpoint
 from fgs.denoising import denoising_loss, inverse_variance, squared
 from fgs.embedding import centroid
 from fgs.images import write_image
+from fgs.models import load_model
 from fgs.noise import seeded
 from fgs.recipes import Recipe
 from fgs.runs import ContradictionError, Run
 from fgs.textures import draw_textures
 from fgs.training import NotFiniteError
-from fgs.unet import GuidedUNet
+from fgs.unet import PRESETS, GuidedUNet
 
 TINY = {"patch": 8, "batch": 4, "steps": 8}
 
@@ -217,6 +218,15 @@ def test_the_condition_is_the_mean_of_what_several_patches_say():
     phi = torch.stack([centroid(network, x_prime[:4]), centroid(network, x_prime[4:])]).repeat_interleave(3, 0)
     expected = denoising_loss(network, x, phi, squared(), inverse_variance(0.1), generator=generator)
     torch.testing.assert_close(recipe.build_loss(patches)(network, seeded(5)), expected)
+
+
+def test_a_network_of_three_levels_is_loaded(monkeypatch, tmp_path):
+    """Its middle block has a single position for every 8 × 8 pixels."""
+    monkeypatch.setitem(PRESETS, "paper", PRESETS["paper"] | {"channels": 4})
+    finish(Run.start(tmp_path / "run", Recipe(preset="paper", patch=16, batch=4, steps=1)))
+    model = load_model(tmp_path / "run")
+    assert model.network.settings["levels"] == 3
+    assert model.targets.shape == (len(model.classes), sum(model.network.widths))
 
 
 @pytest.mark.parametrize("name", BAD)
