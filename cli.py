@@ -324,6 +324,10 @@ def _bench(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
+        if quick:
+            from fgs.console import fail
+
+            fail("--quick: stands alone, and runs both", 2)
         return
     if not quick:
         typer.echo(context.get_help())
@@ -395,6 +399,10 @@ def _lessons(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_:
         from fgs.lesson_command import list_lessons
 
         list_lessons(out, json_)
+    elif _given(context):
+        from fgs.console import fail
+
+        fail(f"--{min(_given(context)).rstrip('_')}: give it behind run", 2)
 
 
 @lessons.command("run")

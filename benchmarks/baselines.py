@@ -32,9 +32,9 @@ def train(images: Path, steps: str, seed: int, out: Path, options: list[str]) ->
     for name, run in runs.items():
         one = ["--class", next(iter(find_classes(images)))] if name == "single" else []
         settings = ["--guidance", GUIDANCE[name], "--steps", steps, "--seed", str(seed), *one, *options]
-        if not run.exists():
-            command = ["train-images", "--data", str(images), *settings, "--out", str(run)]
-            subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=sys.stderr)
+        begin = ["--data", str(images), *settings, "--out", str(run)]
+        command = ["train-images", *(["--resume", str(run)] if run.exists() else begin)]
+        subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=sys.stderr)
     return {name: load_model(run) for name, run in runs.items()}
 
 

@@ -89,5 +89,5 @@ def print_embedding(name: str, config: ToyConfig, learned: Learned) -> None:
 
 
 if __name__ == "__main__":
-    minutes, seeds, *names = sys.argv[1:] if len(sys.argv) > 2 else ("1", "4")
+    minutes, seeds, *names = [*sys.argv[1:], *("1", "4")[len(sys.argv) - 1 :]]
     main(float(minutes), int(seeds), list(names) or list(MIXTURES))

@@ -1,6 +1,7 @@
 """The case of images in `fgs bench sampling`: samples of a trained model, judged by the statistics of their texture."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fgs.image_plots import image_grid
 from fgs.measures import energy_distance
 from fgs.models import Model
 from fgs.noise import known_schedule
-from fgs.quality import TextureJudge
+from fgs.quality import ENOUGH, TextureJudge
 from fgs.runs import patches_of
 from fgs.sampling import SISA, StepByStep, within
 
@@ -58,7 +59,7 @@ class ImageCase:
         if self.many is None:
             return None
         sampler = SISA(0.5, 0.05, 1.0, END, noise_level=known_schedule, denoise_last=True)
-        return "SISA, β = 0.05", within(sampler, self.many - 1)
+        return "SISA, β = 0.05", within(sampler, self.many)
 
     def draw(self, sampler: StepByStep) -> tuple[float, Tensor]:
         """Return the calls for each sample, and the samples (K, n, C, H, W)."""
@@ -93,17 +94,17 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
     Raises:
         NoPhotographsError: they are not there.
     """
-    if data is None and os.environ.get(PHOTOGRAPHS):
-        data = Path(os.environ[PHOTOGRAPHS])
+    if data is None and model.recipe.data is not None:
+        data = Path(os.environ[PHOTOGRAPHS]) if os.environ.get(PHOTOGRAPHS) else None
     if data is None and model.recipe.data is not None:
         raise NoPhotographsError(f"the photographs it was trained on are not here; give --data or set {PHOTOGRAPHS}")
     if model.targets is None:
         raise NoPhotographsError("the model was trained without classes")
     try:
-        patches = patches_of(model, data)
+        judge = TextureJudge.fit(patches_of(model, data), max(ENOUGH, n))
     except (ValueError, OSError) as error:
         raise NoPhotographsError(str(error)) from None
-    return ImageCase(model, TextureJudge.fit(patches), n, seed, many)
+    return ImageCase(model, judge, n, seed, many)
 
 
 def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) -> None:
@@ -115,7 +116,10 @@ def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) 
     few = torch.linspace(0, len(case.model.classes) - 1, min(SHOWN, len(case.model.classes))).round().long()
     model = replace(case.model, classes=tuple(case.model.classes[k] for k in few), targets=_rows(case.model, few))
     small = replace(case, model=model, n=1)
-    columns = {f"{sampler}, {calls} calls": SAMPLERS[sampler](case.task(calls)) for calls in budgets}
+    columns: dict[str, StepByStep] = {}
+    for calls in budgets:
+        with suppress(ValueError):  # too few for this sampler
+            columns[f"{sampler}, {calls} calls"] = SAMPLERS[sampler](case.task(calls))
     reference = case.reference()
     if reference:
         columns[f"{reference[0]}, {case.many} calls"] = reference[1]

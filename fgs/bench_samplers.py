@@ -30,7 +30,7 @@ BETA = 0.3  # of every sampler that injects noise, where nothing else is said
 def _sisa(task: Task, *, estimated: bool) -> StepByStep:
     level = per_sample if estimated else known_schedule
     sampler = SISA(0.5, BETA, task.sigma_0, task.sigma_inf, noise_level=level, denoise_last=task.denoise_last)
-    return within(sampler, task.calls - task.denoise_last)
+    return within(sampler, task.calls)
 
 
 SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {

@@ -22,7 +22,7 @@ from fgs.features import channel_means
 from fgs.noise import seeded
 from fgs.recipes import DEFAULTS, Recipe, best_precision
 from fgs.training import Budget, Trainer
-from fgs.unet import PRESETS, GuidedUNet
+from fgs.unet import PRESETS, GuidedUNet, Visit
 
 CLASSES = 4
 BATCH = {"paper": 8, "small": 32}
@@ -84,7 +84,10 @@ class ElementaryNorm(nn.Module):
 
 
 class PlainUNet(GuidedUNet):
-    """φ by a whole pass."""
+    """φ by a whole pass, and contiguous tensors."""
+
+    def _walk(self, h: Tensor, visit: Visit | None, decoders: int) -> Tensor:
+        return super()._walk(h.contiguous(), visit, decoders)
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F)."""

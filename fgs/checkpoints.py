@@ -4,7 +4,9 @@ A checkpoint holds named networks and plain data about them. What is read is che
 tampered with, or is no checkpoint, is refused with one line.
 """
 
+import io
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,12 +57,25 @@ def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[
             for name, network in networks.items()
         },
     }
+    save_data(path, contents)
+
+
+def save_data(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write a dict of tensors and plain data for `read_data`, atomically.
+
+    It is put together in memory: of a disk that is full `torch.save` would say so in its own way.
+
+    Raises:
+        OSError: the file cannot be written; an earlier one is left as it was.
+    """
+    buffer = io.BytesIO()
+    torch.save(contents, buffer)
     with atomic(path) as temporary:
-        torch.save(contents, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_data(path: Path) -> dict[str, Any]:
-    """Read a dict of tensors and plain data that `torch.save` wrote, and nothing that could run code.
+    """Read a dict of tensors and plain data that `save_data` wrote, and nothing that could run code.
 
     Raises:
         CheckpointError: there is no such file, or it holds something else.
@@ -71,7 +86,7 @@ def read_data(path: Path) -> dict[str, Any]:
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, struct.error):
         raise CheckpointError(f"{path}: no checkpoint, damaged, or with more in it than data") from None
     if not isinstance(contents, dict):
         raise CheckpointError(f"{path}: its contents are not those of a checkpoint")

@@ -25,6 +25,8 @@ def draw_into(folder: Path, classes: int, images: int, size: int, color: bool, s
     for name, value in {"classes": classes, "images": images, "size": size}.items():
         if value < 1:
             fail(f"--{name}: must be at least 1, got {value}", 2)
+    if seed < 0:
+        fail(f"--seed: must not be negative, got {seed}", 2)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         fail(f"DIR: {folder} exists{' and holds files' if folder.is_dir() else ''}; name a new folder", 2)
     try:
@@ -58,6 +60,8 @@ def train_on_images(
             _describe(resolve(settings), as_json)
         except ValueError as error:
             fail(as_option(error), 2)
+        except OSError as error:
+            fail(f"--data: {error.filename}: {error.strerror}", 2)
         return
     if restarted() and (out / CONFIG).exists():
         resume = resume or out

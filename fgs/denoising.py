@@ -84,7 +84,8 @@ def denoising_loss(
         phi: (N, F) what each of those in the share is conditioned on, or None.
         noise_levels: how σ is drawn.
         weight: how the squared errors count.
-        p_drop: share of the batch, to whole samples, that goes without its φ, so that s(x, 0) is learned too.
+        p_drop: share of the batch, to whole samples and one at the least, that goes without its φ, so that s(x, 0) is
+            learned too.
         antithetic: give every x the noise −z as well as z. The expected loss is the same, but the gradient's noise, of
             order σ, cancels in each pair; what is left to learn at σ is of order σ², so small σ is learned sooner.
         share: rows to compute. The noise of all is drawn, so that processes with a share each do together what one
@@ -93,7 +94,8 @@ def denoising_loss(
     """
     sigma = noise_levels(len(x), generator).to(x)
     z = standard_normal(x, generator)
-    kept = 0 if phi is None else len(range(round((1 - p_drop) * len(x)))[share])
+    most = len(x) - (p_drop > 0 and len(x) > 1)  # of a small batch, too, one goes without
+    kept = 0 if phi is None else len(range(min(most, round((1 - p_drop) * len(x))))[share])
     x, sigma, z = x[share], sigma[share], z[share]
     if antithetic:
         x, sigma, kept = x.repeat_interleave(2, 0), sigma.repeat_interleave(2), 2 * kept

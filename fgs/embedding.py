@@ -90,7 +90,8 @@ def density_distances(
 
     In log σ the integrand is E‖s_y − s_y'‖²/σ², with s = σ²∇log p_σ; the trapezoid rule takes it from σ_min to σ_max.
     Beyond the ends it is known: above σ_max only the means matter, and it falls as σ⁻²; below σ_min the scores no
-    longer change, and it falls as σ². Both add half of its value at the end.
+    longer change, and it falls as σ². Both add half of its value at the end. (Classes that fill few dimensions, and not
+    the same, have an infinite d²: the integrand goes on growing, as σ⁻², and σ_min decides what is returned.)
 
     Args:
         scores: of each class, exact ones or `conditioned` networks.

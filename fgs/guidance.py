@@ -70,7 +70,7 @@ def clean_classifier(log_likelihood: LogLikelihood, sigma_clean: float) -> LogLi
     """Apply the classifier of (almost) clean data to noisy data, whatever their σ.
 
     This is the error that Section 2 warns of, p_σ(y|x_σ) ≠ p(y|x_σ): sure of a class where the noise leaves no ground
-    to be sure, it pushes by (x'_y − x)/λ² instead of /(λ² + σ²).
+    to be sure, it pushes by (m_y − E[m | x])/λ² instead of /(λ² + σ²) (classes of equal width λ).
 
     Args:
         log_likelihood: log p_σ(y|x).

@@ -98,8 +98,9 @@ class Recipe:
         for name in ("class_", "downscale", "normalize"):
             if self.data is None and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name}: is for images of --data; leave it out")
-        if self.patch < 8:
-            raise ValueError(f"patch: must be at least 8, got {self.patch}")
+        least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
+        if self.patch < least:
+            raise ValueError(f"patch: must be at least {least} for the preset {self.preset}, got {self.patch}")
         if self.seed < 0:
             raise ValueError(f"seed: must not be negative, got {self.seed}")
         if self.steps is not None and self.steps < 1:
@@ -172,9 +173,7 @@ def resolve(settings: dict[str, Any]) -> Recipe:
         ValueError: a setting is out of range; the message begins with its name.
     """
     chosen = dict(settings)
-    for device, here in {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.items():
-        if chosen["device"] == device and not here:
-            raise ValueError(f"device: there is no {device} here; use cpu or auto")
+    check_device(chosen["device"])
     for name, value in DEFAULTS.get(chosen["preset"], {}).items():
         chosen[name] = value if chosen[name] is None else chosen[name]
     if chosen["device"] == "auto":
@@ -182,6 +181,13 @@ def resolve(settings: dict[str, Any]) -> Recipe:
     if chosen["precision"] == "auto":
         chosen["precision"] = best_precision(chosen["device"])
     return Recipe(**chosen)
+
+
+def check_device(name: str, what: str = "use cpu or auto") -> None:
+    """Raise a ValueError if a kind of device is asked for that is not here."""
+    for device, here in {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.items():
+        if name == device and not here:
+            raise ValueError(f"device: there is no {device} here; {what}")
 
 
 def best_device() -> str:
@@ -230,11 +236,13 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
         network = recipe.build_network(classes)
         x_prime = torch.empty(2 * recipe.primes, colors, size, size)
         x, one_hot = torch.empty(2 * recipe.shared, colors, size, size), torch.empty(2 * recipe.shared, classes)
-    kept = 0
+    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
+    kept: dict[int, int] = {}  # bytes of every piece of memory, which several tensors may look into
 
     def count(tensor: Tensor) -> Tensor:
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
+        memory = tensor.untyped_storage()
+        if memory._cdata not in weights:
+            kept[memory._cdata] = memory.nbytes()
         return tensor
 
     with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
@@ -250,5 +258,5 @@ def cost(recipe: Recipe, classes: int) -> dict[str, int]:
         "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
         "receptive_field": receptive_field(network),
         "flops_per_pair": counter.get_total_flops() // len(x),
-        "memory_bytes": 5 * 4 * parameters + int(share * kept * recipe.batch / len(x)),
+        "memory_bytes": 5 * 4 * parameters + int(share * sum(kept.values()) * recipe.batch / len(x)),
     }

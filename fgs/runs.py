@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs.checkpoints import CheckpointError, read_data, save_checkpoint
+from fgs.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
 from fgs.data import Images, Patches, content_hash, draw_images, read_images
 from fgs.denoised import class_features, denoise, denoise_held_out, mixture_mean
 from fgs.distributed import is_first
@@ -28,7 +28,7 @@ from fgs.image_plots import image_grid
 from fgs.images import Skipped
 from fgs.models import Model
 from fgs.noise import seeded
-from fgs.recipes import Recipe
+from fgs.recipes import Recipe, check_device
 from fgs.training import Record, Trainer
 from fgs.unet import GuidedUNet, LabelUNet, UNet
 
@@ -165,12 +165,14 @@ class Run:
 
         Raises:
             ContradictionError: other settings are asked for, or the images have changed.
+            ValueError: its device is not here.
             CheckpointError: there is no run to resume, or its files are damaged.
         """
         recipe, hashes = read_config(folder)
+        check_device(recipe.device, "go on where the run was started")
         for name, value in asked.items():
             stored = getattr(recipe, name)
-            if stored != value:
+            if value not in (stored, "auto"):
                 raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
         state = read_data(folder / "last.pt")
         run = cls(folder, recipe)
@@ -215,9 +217,8 @@ class Run:
         """
         if not is_first():
             return
-        with atomic(self.folder / "last.pt") as temporary:
-            state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
-            torch.save(state, temporary)
+        state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
+        save_data(self.folder / "last.pt", state)
         self._save_network("network.pt")
 
     def _save_network(self, name: str) -> None:

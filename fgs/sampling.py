@@ -100,6 +100,7 @@ def draw_start(
         generator: CPU generator; None is torch's own.
     """
     mean = torch.as_tensor(mean)
+    mean = mean if mean.is_floating_point() else mean.to(torch.get_default_dtype())
     scale = torch.as_tensor(width, dtype=mean.dtype, device=mean.device).square().add(sigma_0**2).sqrt()
     return mean + scale * standard_normal(mean.expand(shape), generator)
 
@@ -194,6 +195,9 @@ class SISA(StepByStep):
             moving = moving & (sigma >= self.sigma_inf)
             if not moving.any():
                 break
+            if k >= self.max_steps:
+                reached = f"sigma_inf = {self.sigma_inf:.3g} not reached in {k} steps"
+                raise NotConvergingError(f"{reached}; raise h, beta or sigma_inf, or max_steps")
         if self.denoise_last:
             x_hat = x + score(x, phi, sigma)
             yield Step(x_hat, x_hat, sigma, k, moving)
@@ -202,13 +206,13 @@ class SISA(StepByStep):
         return f"SISA, h = {self.h:.3g}, β = {self.beta:g}"
 
     def planned_steps(self) -> int:
-        """Count the updates of the known schedule, about ln(σ_0/σ_∞)/(βh): the size of the job ahead."""
+        """Count the calls on the known schedule, about ln(σ_0/σ_∞)/(βh): the size of the job ahead."""
         sigma = self.sigma_0
         for k in range(1, self.max_steps + 1):
             sigma *= 1 - self.beta * self.schedule(self.h, k)
             if sigma < self.sigma_inf:
-                return k
-        return self.max_steps
+                return k + self.denoise_last
+        return self.max_steps + self.denoise_last
 
     def _check(self, x: Tensor, sigma: Tensor, k: int) -> None:
         d = x[0].numel()
@@ -221,14 +225,10 @@ class SISA(StepByStep):
                 f"{self.sigma_0:.3g}; use the known schedule (guidance is part of the residual), a smaller h, "
                 "weaker guidance, or a larger sigma_0"
             )
-        if k >= self.max_steps:
-            raise NotConvergingError(
-                f"sigma_inf = {self.sigma_inf:.3g} not reached in {k} steps; raise h, beta or sigma_inf, or max_steps"
-            )
 
 
 def within(sampler: SISA, steps: int) -> SISA:
-    """Return the sampler with the h, found by bisection, that the known schedule needs for so many steps.
+    """Return the sampler with the h, found by bisection, with which the known schedule makes so many calls.
 
     Raises:
         ValueError: β allows no so few; the message begins with "steps".
@@ -242,4 +242,4 @@ def within(sampler: SISA, steps: int) -> SISA:
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
-    return replace(sampler, h=high)
+    return replace(sampler, h=min(1.0, high * (1 + 1e-5)))  # σ in single precision comes to the same end

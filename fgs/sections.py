@@ -112,7 +112,7 @@ def _single(found: Found, folder: Path) -> Section:
     text = (
         "Samples of a network that was trained on this class alone, beside which the class of the table above stands."
     )
-    return Section("One class alone (Fig. 3, right)", text, [table], {})
+    return Section("One class alone", text, [table], {})
 
 
 def _interpolation(found: Found, folder: Path) -> Section:

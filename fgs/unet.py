@@ -194,7 +194,9 @@ class LabelUNet(UNet):
     def forward(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return the score of the class φ, the shape of x; as in `ProjectedScore`, φ one-hot (K,) or (N, K)."""
         if phi is None:
-            return self._score(x)
+            s = self._score(x)
+            # of several processes one may have no labels in its share, yet all must have a gradient of every weight
+            return s + 0 * self.embedding.weight.sum() if torch.is_grad_enabled() else s
         embedded = self.embedding(phi.to(x))[..., None, None].chunk(2, dim=-3)
         scales, shifts = (torch.split(part, self.widths, dim=-3) for part in embedded)
 

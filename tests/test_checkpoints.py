@@ -1,9 +1,11 @@
 import pickle
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 
-from fgs.checkpoints import FORMAT, CheckpointError, load_checkpoint, save_checkpoint
+from fgs.checkpoints import FORMAT, CheckpointError, load_checkpoint, read_data, save_checkpoint, save_data
 from fgs.networks import MLP, GuidedMLP, LabelMLP
 from fgs.noise import seeded
 from fgs.unet import GuidedUNet, LabelUNet, UNet
@@ -137,3 +139,25 @@ def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch, networks):
         save_checkpoint(path, networks, {})
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_an_error_of_the_system(monkeypatch, tmp_path):
+    """`torch.save` would raise one of its own, which nobody expects."""
+    (tmp_path / "a.pt").write_bytes(b"before")
+
+    @contextmanager
+    def full(path):
+        yield Path("/dev/full")
+
+    monkeypatch.setattr("fgs.checkpoints.atomic", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_data(tmp_path / "a.pt", {"x": torch.zeros(100_000)})
+    assert (tmp_path / "a.pt").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("contents", [b"Quite another file", b"read me", b"r", b""])
+def test_a_text_is_no_checkpoint(tmp_path, contents):
+    (tmp_path / "a.pt").write_bytes(contents)
+    with pytest.raises(CheckpointError):
+        read_data(tmp_path / "a.pt")

@@ -316,6 +316,20 @@ def test_networks_that_cannot_be_saved_are_exit_code_1(fgs, monkeypatch, tmp_pat
     assert "--save" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--minutes", "2"], "--minutes: is for networks to be trained; add --learned"),
+        (["--animate", "--noise-level", "pooled", "--dim", "64"], "--animate: shows a forcing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(fgs, tmp_path, arguments, line):
+    code, out, err = fgs("toy", *arguments, "--out", tmp_path / "out")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert line in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_warning_is_one_line():
     """In a process of its own, since pytest keeps warnings to itself."""
     run = [sys.executable, "-m", "cli", *LEARNED, "--learned", "--blind", "--method", "learned"]

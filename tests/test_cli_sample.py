@@ -123,7 +123,7 @@ BAD = {
     "small image": (["--like", "tiny.png"], "tiny.png: 3 × 3 pixels are too few; needs 20 a side"),
     "start alone": (["--start", "tiny.png"], "--start: --start and --sigma go together; give both"),
     "steps": (["--steps", "2"], "--steps: must be at least 7 with corrections, got 2"),
-    "steps of SISA": (["--sampler", "sisa", "--steps", "2", "--beta", ".1"], "--steps: 44 at least with beta = 0.1"),
+    "steps of SISA": (["--sampler", "sisa", "--steps", "2", "--beta", ".1"], "--steps: 45 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
     "mixture": (["--mixture", "run"], "--mixture: is followed below --release-at; give both"),

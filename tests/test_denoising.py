@@ -140,3 +140,15 @@ def test_weights_are_what_they_say():
     torch.testing.assert_close(inverse_variance(0.1)(sigma), torch.tensor([100, 50, 1 / 1.01]))
     torch.testing.assert_close(inverse_sd(0.1)(sigma).square(), inverse_variance(0.1)(sigma))
     assert unweighted(sigma).tolist() == [1, 1, 1]
+
+
+def test_of_a_small_batch_too_one_goes_without():
+    """Else s(x, 0) would never be learned: a tenth of 4 is nothing, rounded."""
+    asked = []
+
+    def score(x, phi=None, sigma=None):
+        asked.append((phi is not None, len(x)))
+        return -x
+
+    denoising_loss(score, torch.zeros(4, 3), torch.zeros(4, 2), p_drop=0.1)
+    assert asked == [(True, 3), (False, 1)]

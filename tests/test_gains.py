@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from conftest import random_mixture
@@ -13,7 +15,7 @@ from toy import (
     power_gain,
     separation_gain,
 )
-from toy.gains import release_level
+from toy.gains import relative_variance, release_level
 
 WIDTH = 0.1
 
@@ -115,6 +117,22 @@ def test_separation_gain_lets_go_at_the_release_level():
     x, y = mixture.sample(3), torch.tensor(0)
     assert float(gain(x, y, scalar(0.99 * level))) == 0
     assert float(gain(x, y, scalar(1.01 * level))) == pytest.approx(3 / (WIDTH**2 + (1.01 * level) ** 2))
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.3, 0.6])
+def test_the_variance_after_the_release(beta):
+    """The formula for h → 0 against SISA's own recursion for the variance of a Gaussian, K = 3/v until σ = 2λ."""
+    h, sigma, V = 0.0005, 3.0, 9.0 + WIDTH**2
+    release = 2 * WIDTH
+    while sigma > 0.2 * WIDTH:
+        v = WIDTH**2 + sigma**2
+        pull = h * sigma**2 * (1 + (3 if sigma > release else 0)) / v
+        V = (1 - pull) ** 2 * V + ((1 - beta * h) ** 2 - (1 - h) ** 2) * sigma**2
+        sigma *= 1 - beta * h
+        if abs(math.log(sigma / release)) < beta * h or sigma <= 0.2 * WIDTH:
+            v = WIDTH**2 + sigma**2
+            ratio = min(1.0, v / (WIDTH**2 + release**2))
+            assert V / v == pytest.approx(float(relative_variance(scalar(ratio), beta)), rel=0.01)
 
 
 def test_release_level_follows_the_geometry():

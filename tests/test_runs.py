@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
@@ -176,12 +177,12 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
 def test_a_disk_that_is_full_keeps_the_last_state(tmp_path, whole, monkeypatch):
     run = Run.start(tmp_path / "run", Recipe(**TINY))
 
-    def full(contents, path):
-        path.write_bytes(b"half")
+    def full(path, contents):
+        path.write_text("half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", full)
+        patched.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="No space left"):
             finish(run)
     assert {path.name for path in run.folder.iterdir()} == {"config.json", "last.pt", "network.pt"}

@@ -169,12 +169,13 @@ def _write(
     """Write the figures and the JSON."""
     try:
         with output_folder(out):
-            panels = {_title(points, group): _panel(points, group, bench) for group in _groups(points)}
-            quality_figure(panels, out / "sampling.png")
-            if images:
-                draw_budgets(images, PICTURED, sorted(bench.calls), out / "pictures.png")
             with atomic(out / "sampling.json") as temporary:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
+            panels = {_title(points, group): _panel(points, group, bench) for group in _groups(points)}
+            if panels:
+                quality_figure(panels, out / "sampling.png")
+            if images:
+                draw_budgets(images, PICTURED, sorted(bench.calls), out / "pictures.png")
     except OSError as error:
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
 

@@ -10,6 +10,7 @@ from typing import Any
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, step_bar, training_bars
 from fgs.files import output_folder
+from fgs.sampling import NotConvergingError
 from fgs.training import NotFiniteError
 from toy.config import ToyConfig
 from toy.experiment import ToyResult, planned_steps, run_toy
@@ -40,6 +41,11 @@ def sample_toy(
     """
     learned, save, load = (settings.pop(name) for name in ("learned", "save", "load"))
     _check_files(animate, learned, out, save, load)
+    if animate and settings["noise_level"] != "known":
+        fail("--animate: shows a forcing, which the residual contains; leave out --noise-level", 2)
+    for name in ("minutes", "training_steps", "blind"):
+        if name in given and not learned:
+            fail(f"--{name.replace('_', '-')}: is for networks to be trained; add --learned, or leave it out", 2)
     try:
         saved = load_learned(load) if load else None
         config, learning = _configure(settings, methods, given, learned, saved)
@@ -58,6 +64,8 @@ def sample_toy(
                     save_toy(result, folder, animate)
                 except OSError as error:
                     fail(f"--out: writing into {out} failed: {error.strerror}", 1)
+                except NotConvergingError as error:
+                    fail(f"--out: a picture of {out} failed: {error}", 1)
     except OSError as error:
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     _report(result, as_json)

@@ -15,11 +15,10 @@ from toy.mixture import GaussianMixture
 from toy.scores import Gain
 
 CONFINEMENT = 5.0  # K|m_y' − m_y|²/2 that leaves e⁻⁵ of another class
-STRENGTH = 3.0  # c of K = c/(λ² + σ²): the class keeps 1/(1 + c) of its variance while forced
+STRENGTH = 3.0  # c of K = c/(λ² + σ²)
+TINY = 1e-9
 NEAREST = 1 / 32  # least |t| that the posterior gain divides by
-ESCAPE = (
-    0.2  # of the flux φ(z)z through a border z sd away, the share that stays there; fitted to benchmarks/best_gain.py
-)
+ESCAPE = 0.5  # of the visits to a border z sd away, which come at the rate φ(z)z (Kramers); the others fall back
 
 
 def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
@@ -58,11 +57,12 @@ def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
 def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     """Return the noise level σ_c at which to end a linear forcing towards class y.
 
-    Under K = c/v, with v = λ² + σ², the class has the variance v/(1 + c). Below σ_c it widens to v, by L = ln((λ² +
-    σ_c²)/(λ² + σ²))/β e-folds; the mixture's own score then also lets samples over to other classes. Released late, the
-    class stays narrow; released early, samples leak. σ_c is where both together cost the least W1. For classes closer
-    than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better: what is missing
-    of the class's score, (1 − p(y|x))·(m_y − m_y')/v, is 0 within the class, full beyond its border, not linear in x.
+    Under K = c/v, with v = λ² + σ², the class is narrower than p_σ; released at σ_c it widens again, by L = (1/β − 1)·
+    ln((λ² + σ_c²)/v) e-folds, in which the mixture's own score also lets samples over to other classes. Released late,
+    the class stays narrow; released early, samples leak. σ_c is where both together cost the least W1 (lesson 6). For
+    classes closer than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better:
+    what is missing of the class's score, (1 − p(y|x))·(m_y − m_y')/v, is 0 within the class, full beyond its border,
+    not linear in x.
 
     Args:
         mixture: any mixture.
@@ -80,11 +80,11 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     log_odds = (mixture.weights[y] / mixture.weights[others]).log()
 
     nearest = float(D.min())
-    released = torch.logspace(-1, math.log10(max(1.0, nearest / 3)), 200, dtype=torch.float64)  # candidates σ_c
+    released = torch.logspace(math.log10(max(1.0, nearest / 3)), -1, 200, dtype=torch.float64)  # candidates σ_c
     sigma = released[:, None] * torch.logspace(0, -2, 100, dtype=torch.float64)  # from each of them down
     v = 1 + sigma**2
-    L = (v[:, :1] / v).log() / beta
-    variance = v * (1 - STRENGTH / (1 + STRENGTH) * (-L).exp())
+    L = (1 / beta - 1) * (v[:, :1] / v).log()
+    variance = v * relative_variance(v / v[:, :1], beta)
     narrowing = math.sqrt(2 / math.pi) * (1 - (variance / v)[:, -1].sqrt())  # W1 of a Gaussian too narrow
     leak = torch.zeros_like(narrowing)
     for D_k, log_odds_k in zip(D, log_odds, strict=True):
@@ -94,11 +94,25 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     return width * float(released[(narrowing + leak).argmin()])
 
 
+def relative_variance(ratio: Tensor, beta: float) -> Tensor:
+    """Return the variance V of a class that was forced by K = c/v, in that of p_σ, v = λ² + σ².
+
+    For h → 0 it obeys dV/dv = ((1 + c)V/v − (1 − β))/β: while forced V/v comes to κ = (1 − β)/(1 + c − β),
+    and with c = 0 it goes back to 1 as (v/v_c)^{1/β − 1}. At β = 1 there is no way back.
+
+    Args:
+        ratio: v/v_c, what is left of v since the release.
+        beta: β of the sampler.
+    """
+    kept = max((1 - beta) / (1 + STRENGTH - beta), TINY)
+    return 1 - (1 - kept) * ratio ** (1 / beta - 1)
+
+
 def posterior_gain(mixture: GaussianMixture) -> Gain:
     """Return K = (1 − p_σ(y|x)) / ((λ² + σ²)t): forcing where the class is in doubt.
 
     t is how far x has gone from m_y towards the rivals' mean m̄ at x: 0 at m_y, ½ half-way, 1 at m̄. With this K the
-    forcing along m̄ − m_y is that of Bayes' rule, (1 − p)(m̄ − m_y)/(λ² + σ²); half-way K is 2(1 − p)/(λ² + σ²).
+    forcing along m̄ − m_y is that of Bayes' rule, (1 − p)(m_y − m̄)/(λ² + σ²); half-way K is 2(1 − p)/(λ² + σ²).
     It uses the likelihood, so it is a relative of classifier guidance. What it gets wrong in d > 1 with an isotropic
     class is the rest: a scalar K pulls just as hard across m̄ − m_y, where Bayes' rule does not pull.
     """
