@@ -189,3 +189,11 @@ def test_a_matched_network_sees_how_gray_a_noisy_image_is():
         x = 0.5 + noise * torch.randn(8, 1, 32, 32)
         change = (network(x + 0.1, phi) - network(x, phi)).mean()
         assert change == pytest.approx(-0.1 * pull, abs=0.02)
+
+
+def test_without_labels_every_weight_has_a_gradient_all_the_same():
+    """Of several processes one may have none in its share, and DistributedDataParallel waits for every gradient."""
+    network = LabelUNet(3, channels=4, levels=1)
+    network(torch.rand(2, 1, 8, 8)).square().sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+    assert not network.embedding.weight.grad.any()
