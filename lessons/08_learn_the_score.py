@@ -119,7 +119,8 @@ colours = dict(zip(CHOICES, (OTHER, COLOURS["forcing"], COLOURS["learned"]), str
 figure, (left, right) = lesson.figure(columns=2, width=4.8, height=3.8)
 for name, colour in colours.items():
     left.loglog(levels, errors[name], "o-", ms=4, color=colour, label=name)
-    right.hist(widths[name].clamp(-4, 4), 81, (-4, 4), density=True, histtype="step", color=colour, lw=1.5)
+    how = {"range": (-4, 4), "density": True, "histtype": "step", "lw": 1.5}
+    right.hist(widths[name].clamp(-4, 4), 81, color=colour, **how)
     right.plot([], [], color=colour, lw=1.5, label=f"sd {widths[name].std():.2f} λ")
 left.axvline(lam, color=TRUTH, lw=1, ls=":")
 left.annotate("σ = λ", (lam, left.get_ylim()[1]), ha="center", va="bottom")
