@@ -95,9 +95,10 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
         NoPhotographsError: they are not there.
     """
     if data is None and model.recipe.data is not None:
-        data = Path(os.environ[PHOTOGRAPHS]) if os.environ.get(PHOTOGRAPHS) else None
-    if data is None and model.recipe.data is not None:
-        raise NoPhotographsError(f"the photographs it was trained on are not here; give --data or set {PHOTOGRAPHS}")
+        if not os.environ.get(PHOTOGRAPHS):
+            reason = "the photographs it was trained on are not here"
+            raise NoPhotographsError(f"{reason}; give --data or set {PHOTOGRAPHS}")
+        data = Path(os.environ[PHOTOGRAPHS])
     if model.targets is None:
         raise NoPhotographsError("the model was trained without classes")
     try:

@@ -16,7 +16,7 @@ from toy.scores import Gain
 
 CONFINEMENT = 5.0  # K|m_y' − m_y|²/2 that leaves e⁻⁵ of another class
 STRENGTH = 3.0  # c of K = c/(λ² + σ²)
-TINY = 1e-9
+TINY = 1e-9  # share of its variance left to a class that has none, so that its border has a place
 NEAREST = 1 / 32  # least |t| that the posterior gain divides by
 ESCAPE = 0.5  # of the visits to a border z sd away, which come at the rate φ(z)z (Kramers); the others fall back
 
@@ -80,7 +80,9 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     log_odds = (mixture.weights[y] / mixture.weights[others]).log()
 
     nearest = float(D.min())
-    released = torch.logspace(math.log10(max(1.0, nearest / 3)), -1, 200, dtype=torch.float64)  # candidates σ_c
+    released = torch.logspace(
+        math.log10(max(1.0, nearest / 3)), -1, 200, dtype=torch.float64
+    )  # candidates σ_c; of equals the first
     sigma = released[:, None] * torch.logspace(0, -2, 100, dtype=torch.float64)  # from each of them down
     v = 1 + sigma**2
     L = (1 / beta - 1) * (v[:, :1] / v).log()
