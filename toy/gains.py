@@ -80,9 +80,8 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     log_odds = (mixture.weights[y] / mixture.weights[others]).log()
 
     nearest = float(D.min())
-    released = torch.logspace(
-        math.log10(max(1.0, nearest / 3)), -1, 200, dtype=torch.float64
-    )  # candidates σ_c; of equals the first
+    highest = math.log10(max(1.0, nearest / 3))
+    released = torch.logspace(highest, -1, 200, dtype=torch.float64)  # candidates σ_c; of equals the first
     sigma = released[:, None] * torch.logspace(0, -2, 100, dtype=torch.float64)  # from each of them down
     v = 1 + sigma**2
     L = (1 / beta - 1) * (v[:, :1] / v).log()
