@@ -181,6 +181,10 @@ def train_images(
     learning_rate: Annotated[
         float | None, _training(help="The highest; it falls to 0. 0.002 for small, 0.001 for paper.")
     ] = None,
+    optimizer: Annotated[
+        str | None,
+        _training(metavar="muon|adam", help="Of the convolutions; muon for small, adam, as in the paper, for paper."),
+    ] = None,
     precision: Annotated[
         str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
     ] = "auto",

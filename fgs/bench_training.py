@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fgs.data import Patches, draw_images
 from fgs.features import channel_means
 from fgs.noise import seeded
-from fgs.recipes import DEFAULTS, Recipe, best_precision
+from fgs.recipes import DEFAULTS, OPTIMIZERS, Recipe, best_precision
 from fgs.training import Budget, Trainer
 from fgs.unet import PRESETS, GuidedUNet, Visit
 
@@ -105,7 +105,8 @@ def _ours(recipe: Recipe, patches: Patches) -> Contender:
     """A step as `fgs train-images` takes it."""
     network = recipe.build_network(len(patches.classes))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    steps = Trainer(network, recipe.build_loss(patches), Budget(10**6), 1e-4).run()
+    loss, optimizers = recipe.build_loss(patches), OPTIMIZERS[recipe.optimizer]
+    steps = Trainer(network, loss, Budget(10**6), 1e-4, optimizers=optimizers).run()
     return Contender(f"fgs, {recipe.precision}", count(network), lambda: next(steps))
 
 

@@ -22,9 +22,10 @@ from fgs.denoising import (
     unweighted,
 )
 from fgs.distributed import processes, share
+from fgs.muon import muon
 from fgs.noise import seeded
 from fgs.protocols import FeatureExtractor
-from fgs.training import Budget, Loss
+from fgs.training import Budget, Loss, Optimizers, adam
 from fgs.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 
 NOISE_LEVELS: dict[str, NoiseLevels] = {"uniform": uniform(), "log-uniform": log_uniform(), "squared": squared()}
@@ -38,10 +39,13 @@ WEIGHTS: dict[str, Weight] = {
 """none: the paper's."""
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "small": {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3},
-    "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3},
+    "small": {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon"},
+    "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam"},
 }
 """What a preset trains with: on two cores many light steps do more than few heavy ones."""
+
+OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
+"""adam: the paper's."""
 
 PRECISIONS = ("float32", "bfloat16")
 GUIDANCE = ("features", "label", "none")
@@ -75,6 +79,7 @@ class Recipe:
     steps: int | None = None
     minutes: float = 30.0
     learning_rate: float = 2e-3
+    optimizer: str = "adam"  # of recipes written before it was a choice
     precision: str = "float32"
     device: str = "cpu"
     compile_: bool = False
@@ -86,6 +91,7 @@ class Recipe:
             "preset": PRESETS,
             "sigma_distribution": NOISE_LEVELS,
             "loss_weight": WEIGHTS,
+            "optimizer": OPTIMIZERS,
             "precision": PRECISIONS,
             "device": ("cpu", "cuda", "mps"),
         }

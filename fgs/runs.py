@@ -28,7 +28,7 @@ from fgs.image_plots import image_grid
 from fgs.images import Skipped
 from fgs.models import Model
 from fgs.noise import seeded
-from fgs.recipes import Recipe, check_device
+from fgs.recipes import OPTIMIZERS, Recipe, check_device
 from fgs.training import Record, Trainer
 from fgs.unet import GuidedUNet, LabelUNet, UNet
 
@@ -129,7 +129,8 @@ class Run:
         network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         seed = int(seeded(recipe.seed, DRAWS).initial_seed())
         loss = recipe.build_loss(self.patches)
-        self.trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed)
+        optimizers = OPTIMIZERS[recipe.optimizer]
+        self.trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed, optimizers=optimizers)
         if recipe.compile_:  # after the trainer has copied the network, whose average is only measured now and then
             network.compile()
             if isinstance(network, GuidedUNet):

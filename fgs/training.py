@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Generator, Tensor, nn
+from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fgs.distributed import average, averaging_gradients
@@ -18,6 +18,9 @@ from fgs.noise import seeded
 
 Loss = Callable[[nn.Module, Generator], Tensor]
 """(network, generator) -> (): draws a batch and returns its loss."""
+
+Optimizers = Callable[[nn.Module, float], list[Optimizer]]
+"""(network, learning rate) -> the optimisers that share its weights among them."""
 
 
 class NotFiniteError(RuntimeError):
@@ -66,6 +69,11 @@ class Record(NamedTuple):
     progress: float
 
 
+def adam(network: nn.Module, learning_rate: float) -> list[Optimizer]:
+    """Return Adam of all weights that are trained, the paper's."""
+    return [Adam([p for p in network.parameters() if p.requires_grad], learning_rate, foreach=True)]
+
+
 Tensors = tuple[Tensor, ...] | list[Tensor]
 Average = Callable[[Tensors, Tensors, Tensor | int], None]
 """(averaged, current, n): moves the averaged weights towards the current ones, for the n-th time."""
@@ -93,7 +101,7 @@ class _Objective(nn.Module):
 
 
 class Trainer:
-    """Adam with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
+    """Steps with warm-up, cosine decay and clipping, and an exponential moving average (EMA) of the weights.
 
     Args:
         network: trained in place.
@@ -104,6 +112,7 @@ class Trainer:
         clip: largest norm of the gradient.
         ema_decay: weight of the past in a step of the average, once n steps are more than 10/(1 − decay).
         seed: of everything that `loss` draws from its generator.
+        optimizers: take the steps.
 
     Attributes:
         ema: the averaged network: the one to sample with.
@@ -122,12 +131,13 @@ class Trainer:
         clip: float = 1.0,
         ema_decay: float = 0.999,
         seed: int = 0,
+        optimizers: Optimizers = adam,
     ) -> None:
         self.network, self.budget = network, budget
         self.learning_rate, self.warm_up, self.clip = learning_rate, warm_up, clip
         self.generator = seeded(seed)
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, learning_rate, foreach=True)
+        self.optimizers = optimizers(network, learning_rate)
         self._average = AveragedModel(network, multi_avg_fn=_moving_average(ema_decay))
         self.objective = averaging_gradients(_Objective(network, loss))
         self.step, self.seconds = 0, 0.0
@@ -156,7 +166,8 @@ class Trainer:
 
     def _take_step(self, learning_rate: float) -> tuple[float, float]:
         mean = self.objective(self.generator)
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         mean.backward()
         [loss] = average([mean.item()])
         gradient = float(nn.utils.clip_grad_norm_(self.parameters, self.clip))
@@ -165,9 +176,10 @@ class Trainer:
                 f"step {self.step + 1}: the loss is {loss:g} and its gradient {gradient:g}; "
                 "the weights before this step are kept; use a smaller learning rate, or look for odd data"
             )
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
         self._average.update_parameters(self.network)
         return loss, gradient
 
@@ -180,7 +192,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "average": self._average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -190,6 +202,7 @@ class Trainer:
         """Go back to where `state_dict` was taken, with the same network, loss and settings."""
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]
