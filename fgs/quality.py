@@ -76,7 +76,13 @@ class TextureJudge:
         return texture_statistics(x.cpu()) / self.sd
 
     def __call__(self, x: Tensor, y: int) -> Quality:
-        """Judge samples x, (n, C, H, W) in [0, 1], of class y."""
+        """Judge samples x, (n, C, H, W) in [0, 1], of class y.
+
+        Raises:
+            ValueError: there are more samples than held-out crops, whose distance is the floor.
+        """
+        if len(x) > self.held_out.shape[1]:
+            raise ValueError(f"x: the judge was fitted to {self.held_out.shape[1]} crops a class, got {len(x)} samples")
         statistics = texture_statistics(x.cpu())
         reference, held_out = self.reference[y], self.held_out[y]
         floor = energy_distance(held_out[: len(x)], reference)

@@ -57,6 +57,13 @@ def test_faults_are_seen(judge, real):
         assert judge(x[:1].repeat(N, 1, 1, 1), y).diversity < 0.01
 
 
+def test_more_samples_than_crops_have_no_floor(patches):
+    x = patches.training(0, 12, seeded(1))
+    with pytest.raises(ValueError, match="^x: .* 8 crops a class, got 12"):
+        TextureJudge.fit(patches, 8)(x, 0)
+    assert TextureJudge.fit(patches, 12)(x, 0).distance > 0
+
+
 def test_held_out_crops_lie_where_nothing_was_trained_on(patches):
     """Training and held-out regions of a ramp: no gray is in both."""
     ramp = torch.arange(256, dtype=torch.uint8).expand(1, 100, 256).clone()

@@ -22,7 +22,7 @@ from fgs.textures import draw_textures
 from fgs.training import NotFiniteError
 from fgs.unet import PRESETS, GuidedUNet
 
-TINY = {"patch": 8, "batch": 4, "steps": 8}
+TINY = {"patch": 8, "batch": 4, "steps": 8, "optimizer": "muon"}  # Adam is in it too, of what is no convolution
 
 
 def finish(run):
