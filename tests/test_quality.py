@@ -59,7 +59,7 @@ def test_faults_are_seen(judge, real):
 
 def test_more_samples_than_crops_have_no_floor(patches):
     x = patches.training(0, 12, seeded(1))
-    with pytest.raises(ValueError, match="^x: .* 8 crops a class, got 12"):
+    with pytest.raises(ValueError, match=r"^x: .* 8 crops a class, got 12"):
         TextureJudge.fit(patches, 8)(x, 0)
     assert TextureJudge.fit(patches, 12)(x, 0).distance > 0
 
