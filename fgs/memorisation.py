@@ -1,9 +1,13 @@
-"""Is a sample a copy of a place in the training images? Its largest correlation with any of them tells."""
+"""Is a sample a copy of a place in the training images? Its largest correlation with any of them tells.
+
+What it is to be held against: that of real patches that were held out, and that of places trained on with other places.
+The former alone misleads where the part that was held out looks unlike the rest.
+"""
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 AT_ONCE = 16  # samples; bounds the memory
 TINY = 1e-6  # of the variance of a window: one that is flat resembles nothing
@@ -26,6 +30,34 @@ def largest_correlation(x: Tensor, images: Sequence[Tensor]) -> Tensor:
         for first in range(0, len(x), AT_ONCE):
             rows = slice(first, first + AT_ONCE)
             best[rows] = torch.maximum(best[rows], _correlations(x[rows].double(), image.double()).flatten(1).amax(1))
+    return best
+
+
+def correlation_elsewhere(images: Sequence[Tensor], size: int, n: int, generator: Generator | None = None) -> Tensor:
+    """Return the largest correlation of n random windows of the images with any other that shares no pixel with them.
+
+    That much a texture resembles itself without any copying: bricks are like bricks.
+
+    Args:
+        images: (C, H, W) each.
+        size: pixels a side of a window.
+        n: how many.
+        generator: of the choice.
+
+    Returns:
+        (n,), −1 where there is no such window.
+    """
+    places = torch.tensor([[image.shape[1] - size + 1, image.shape[2] - size + 1] for image in images])
+    best = torch.full((n,), -1.0, dtype=torch.float64)
+    chosen = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)
+    corners = (torch.rand(n, 2, dtype=torch.float64, generator=generator) * places[chosen]).long()
+    for k, (own, (top, left)) in enumerate(zip(chosen.tolist(), corners.tolist(), strict=True)):
+        x = images[own][None, :, top : top + size, left : left + size].double()
+        for number, image in enumerate(images):
+            correlations = _correlations(x, image.double())[0]
+            if number == own:
+                correlations[max(0, top - size + 1) : top + size, max(0, left - size + 1) : left + size] = -1
+            best[k] = torch.maximum(best[k], correlations.max())
     return best
 
 

@@ -18,7 +18,7 @@ from fgs.generate import Advance, Released, Start, sample_rows
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.image_plots import image_grid, scatter
 from fgs.measures import energy_distance
-from fgs.memorisation import largest_correlation
+from fgs.memorisation import correlation_elsewhere, largest_correlation
 from fgs.models import Model
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
@@ -35,7 +35,7 @@ OMEGAS = (1.0, 4.0)  # of classifier-free guidance
 RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
 UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
-REAL, SINGLE, UNSEEN = 3, 4, 5  # what the seed is used for
+REAL, SINGLE, UNSEEN, ELSEWHERE = 3, 4, 5, 6  # what the seed is used for
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,31 @@ def samples(judged: Judged) -> Found:
     x = judged.draw(subject.model.network, subject.model.targets, judged.n)
     classes = judged.classes(x)
     for y, name in enumerate(subject.model.classes):
-        regions = subject.patches.training_regions(y)
-        real = subject.patches.held_out_crops(y, COPIES, seeded(judged.seed, y))
-        for key, images in {"memorised": x[y][:COPIES], "real_memorised": real}.items():
-            classes[name][key] = float(largest_correlation(images, regions).quantile(0.95))
+        classes[name] |= _copies(subject.patches, y, x[y][:COPIES], judged.seed)
     rows = {
         name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
         for y, name in enumerate(subject.model.classes)
     }
     image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
     _draw_large(judged)
-    excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
-    summary = summarise(classes) | {"memorised_excess_worst": max(excess)}
+    summary = summarise(classes)
+    for name, key in {"held_out": "real_memorised", "elsewhere": "elsewhere"}.items():
+        summary[f"memorised_beyond_{name}"] = max(found["memorised"] - found[key] for found in classes.values())
     return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
+
+
+def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
+    """The 95th percentile of the largest correlation with places trained on: of samples, held-out patches, and places.
+
+    Places trained on are compared with others that share no pixel with them.
+    """
+    regions = patches.training_regions(y)
+    correlations = {
+        "memorised": largest_correlation(x, regions),
+        "real_memorised": largest_correlation(patches.held_out_crops(y, COPIES, seeded(seed, y)), regions),
+        "elsewhere": correlation_elsewhere(regions, patches.patch, COPIES, seeded(seed, y, ELSEWHERE)),
+    }
+    return {key: float(correlation.quantile(0.95)) for key, correlation in correlations.items()}
 
 
 def _draw_large(judged: Judged) -> None:
@@ -219,4 +231,4 @@ def unseen(judged: Judged, others: Patches) -> Found:
     return {"classes": found, "share_nearer_to_itself": sum(nearer) / len(nearer)}
 
 
-COLUMNS = (*Quality._fields, "memorised", "real_memorised")
+COLUMNS = (*Quality._fields, "memorised", "real_memorised", "elsewhere")

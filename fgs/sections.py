@@ -84,7 +84,7 @@ def _samples(found: Found, folder: Path) -> Section:
         "to patches trained on, ÷ that of held-out patches, so that 1 is as good as these; "
         "diversity and contrast: 1 is that of real patches; "
         "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
-        "patches."
+        "patches; elsewhere: that of places trained on with others, which share no pixel with them."
     )
     tables = [
         Table(["over all classes", *(key.replace("_", " ") for key in found["summary"])], [_summary("", found)]),

@@ -1,6 +1,6 @@
 import torch
 
-from fgs.memorisation import largest_correlation
+from fgs.memorisation import correlation_elsewhere, largest_correlation
 from fgs.noise import seeded
 
 
@@ -36,3 +36,18 @@ def test_what_is_flat_resembles_nothing():
     image = torch.rand(1, 20, 20, generator=seeded(0))
     assert largest_correlation(torch.full((1, 1, 8, 8), 0.3), [image]).abs() < 1e-6
     assert largest_correlation(image[None, :, :8, :8], [torch.full((1, 20, 20), 0.3)]).abs() < 1e-6
+
+
+def test_a_place_is_not_compared_with_itself():
+    image = torch.rand(1, 60, 50, generator=seeded(0))
+    assert correlation_elsewhere([image], 16, 30, seeded(1)).max() < 0.4
+    # with a copy in another image, every place has its like
+    twice = correlation_elsewhere([image, 0.5 * image.clone()], 16, 30, seeded(1))
+    torch.testing.assert_close(twice, torch.ones(30, dtype=torch.float64))
+
+
+def test_a_periodic_texture_resembles_itself_one_period_on():
+    tile = torch.rand(1, 20, 20, generator=seeded(0))
+    wall = tile.repeat(1, 4, 4)
+    torch.testing.assert_close(correlation_elsewhere([wall], 20, 20, seeded(2)), torch.ones(20, dtype=torch.float64))
+    assert correlation_elsewhere([wall[:, :30, :30]], 20, 20, seeded(2)).max() < 0  # nowhere without a shared pixel
