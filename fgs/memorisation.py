@@ -48,16 +48,20 @@ def correlation_elsewhere(images: Sequence[Tensor], size: int, n: int, generator
         (n,), −1 where there is no such window.
     """
     places = torch.tensor([[image.shape[1] - size + 1, image.shape[2] - size + 1] for image in images])
+    own = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)
+    corners = (torch.rand(n, 2, dtype=torch.float64, generator=generator) * places[own]).long()
+    chosen = zip(own.tolist(), corners.tolist(), strict=True)
+    windows = torch.stack([images[k][:, top : top + size, left : left + size] for k, (top, left) in chosen])
     best = torch.full((n,), -1.0, dtype=torch.float64)
-    chosen = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)
-    corners = (torch.rand(n, 2, dtype=torch.float64, generator=generator) * places[chosen]).long()
-    for k, (own, (top, left)) in enumerate(zip(chosen.tolist(), corners.tolist(), strict=True)):
-        x = images[own][None, :, top : top + size, left : left + size].double()
-        for number, image in enumerate(images):
-            correlations = _correlations(x, image.double())[0]
-            if number == own:
-                correlations[max(0, top - size + 1) : top + size, max(0, left - size + 1) : left + size] = -1
-            best[k] = torch.maximum(best[k], correlations.max())
+    for number, image in enumerate(images):
+        for first in range(0, n, AT_ONCE):
+            rows = slice(first, first + AT_ONCE)
+            correlations = _correlations(windows[rows].double(), image.double())
+            for row, k in enumerate(range(n)[rows]):
+                if own[k] == number:
+                    top, left = (max(0, int(corner) - size + 1) for corner in corners[k])
+                    correlations[row, top : corners[k, 0] + size, left : corners[k, 1] + size] = -1
+            best[rows] = torch.maximum(best[rows], correlations.flatten(1).amax(1))
     return best
 
 

@@ -84,22 +84,26 @@ def samples(judged: Judged) -> Found:
     _draw_large(judged)
     summary = summarise(classes)
     for name, key in {"held_out": "real_memorised", "elsewhere": "elsewhere"}.items():
-        summary[f"memorised_beyond_{name}"] = max(found["memorised"] - found[key] for found in classes.values())
+        excess = [found["memorised"] - found[key] for found in classes.values() if found[key] is not None]
+        if excess:
+            summary[f"memorised_beyond_{name}"] = max(excess)
     return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
 
 
 def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
     """The 95th percentile of the largest correlation with places trained on: of samples, held-out patches, and places.
 
-    Places trained on are compared with others that share no pixel with them.
+    Places trained on are compared with others that share no pixel with them; None where images have room for one only.
     """
     regions = patches.training_regions(y)
-    correlations = {
-        "memorised": largest_correlation(x, regions),
-        "real_memorised": largest_correlation(patches.held_out_crops(y, COPIES, seeded(seed, y)), regions),
-        "elsewhere": correlation_elsewhere(regions, patches.patch, COPIES, seeded(seed, y, ELSEWHERE)),
+    real = patches.held_out_crops(y, COPIES, seeded(seed, y))
+    elsewhere = correlation_elsewhere(regions, patches.patch, COPIES, seeded(seed, y, ELSEWHERE))
+    elsewhere = elsewhere[elsewhere > -1]
+    return {
+        "memorised": float(largest_correlation(x, regions).quantile(0.95)),
+        "real_memorised": float(largest_correlation(real, regions).quantile(0.95)),
+        "elsewhere": float(elsewhere.quantile(0.95)) if len(elsewhere) else None,
     }
-    return {key: float(correlation.quantile(0.95)) for key, correlation in correlations.items()}
 
 
 def _draw_large(judged: Judged) -> None:

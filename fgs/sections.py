@@ -77,7 +77,10 @@ def _embedding(found: Found, folder: Path) -> Section:
 
 
 def _samples(found: Found, folder: Path) -> Section:
-    rows = [[name, *(of_class[key] for key in COLUMNS)] for name, of_class in found["classes"].items()]
+    rows = [
+        [name, *("—" if of_class[key] is None else of_class[key] for key in COLUMNS)]
+        for name, of_class in found["classes"].items()
+    ]
     text = (
         f"{found['n']} samples a class in {found['steps']} steps. hit: share that a linear classifier on texture "
         "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics "

@@ -32,6 +32,7 @@ FLOORS = (
     },
     {
         "fgs.training",
+        "fgs.muon",
         "fgs.measures",
         "fgs.embedding",
         "fgs.validate",

@@ -48,6 +48,10 @@ def test_a_place_is_not_compared_with_itself():
 
 def test_a_periodic_texture_resembles_itself_one_period_on():
     tile = torch.rand(1, 20, 20, generator=seeded(0))
-    wall = tile.repeat(1, 4, 4)
-    torch.testing.assert_close(correlation_elsewhere([wall], 20, 20, seeded(2)), torch.ones(20, dtype=torch.float64))
-    assert correlation_elsewhere([wall[:, :30, :30]], 20, 20, seeded(2)).max() < 0  # nowhere without a shared pixel
+    ones = torch.ones(20, dtype=torch.float64)
+    torch.testing.assert_close(correlation_elsewhere([tile.repeat(1, 4, 4)], 20, 20, seeded(2)), ones)
+    # of two tiles only the ends share no pixel, and every other window has no partner
+    strip = correlation_elsewhere([tile.repeat(1, 1, 2)], 20, 200, seeded(2))
+    assert set(strip.round(decimals=6).tolist()) == {-1.0, 1.0}
+    assert 0 < int((strip > 0).sum()) < 40
+    assert correlation_elsewhere([tile.repeat(1, 2, 2)[:, :30, :30]], 20, 20, seeded(2)).max() == -1

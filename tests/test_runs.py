@@ -16,7 +16,7 @@ from fgs.embedding import centroid
 from fgs.images import write_image
 from fgs.models import load_model
 from fgs.noise import seeded
-from fgs.recipes import Recipe
+from fgs.recipes import Recipe, resolve
 from fgs.runs import ContradictionError, Run
 from fgs.textures import draw_textures
 from fgs.training import NotFiniteError
@@ -81,6 +81,28 @@ def test_a_run_killed_before_its_first_save_starts_over(tmp_path, whole):
     run = Run.start(tmp_path / "run", Recipe(**TINY))
     next(iter(run.train()))
     assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_a_run_of_before_optimizers_were_a_choice_goes_on(tmp_path):
+    with_adam = TINY | {"optimizer": "adam"}
+    whole = finish(Run.start(tmp_path / "whole", Recipe(**with_adam)))
+    run = Run.start(tmp_path / "run", Recipe(**with_adam))
+    next(iter(run.train()))
+    run.save()
+    state = torch.load(tmp_path / "run/last.pt", weights_only=True)
+    [state["trainer"]["optimizer"]] = state["trainer"].pop("optimizers")
+    torch.save(state, tmp_path / "run/last.pt")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    del config["recipe"]["optimizer"]
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_the_optimizer_is_the_presets_unless_asked_for():
+    settings = asdict(Recipe()) | {"device": "cpu", "precision": "float32", "patch": None, "batch": None}
+    asked = {preset: resolve(settings | {"preset": preset, "optimizer": None}) for preset in PRESETS}
+    assert {preset: recipe.optimizer for preset, recipe in asked.items()} == {"small": "muon", "paper": "adam"}
+    assert resolve(settings | {"optimizer": "adam"}).optimizer == "adam"
 
 
 @pytest.mark.parametrize("guidance", ["label", "none"])
@@ -194,6 +216,7 @@ BAD = {
     "preset": "large",
     "sigma_distribution": "normal",
     "loss_weight": "snr",
+    "optimizer": "sgd",
     "precision": "float16",
     "device": "tpu",
     "downscale": 0,
