@@ -12,8 +12,11 @@ from torch import Generator, Tensor
 AT_ONCE = 16  # samples; bounds the memory
 TINY = 1e-6  # of the variance of a window: one that is flat resembles nothing
 
+Hidden = tuple[int, slice, slice]
+"""Windows of one image: its number, and the rows and columns of their upper left corners."""
 
-def largest_correlation(x: Tensor, images: Sequence[Tensor]) -> Tensor:
+
+def largest_correlation(x: Tensor, images: Sequence[Tensor], hidden: Sequence[Hidden] = ()) -> Tensor:
     """Return the largest normalised cross-correlation of each sample with any window of the images.
 
     1 is a copy, up to brightness and contrast. The mean of each channel is taken off on both sides.
@@ -21,15 +24,20 @@ def largest_correlation(x: Tensor, images: Sequence[Tensor]) -> Tensor:
     Args:
         x: (N, C, h, w) samples.
         images: (C, H, W) each, at least as large as the samples.
+        hidden: for each sample, windows that it is not compared with; none if left out.
 
     Returns:
-        (N,), from −1 to 1.
+        (N,), from −1 to 1; −1 where there is no window to compare with.
     """
     best = torch.full((len(x),), -1.0, dtype=torch.float64)
-    for image in images:
+    for number, image in enumerate(images):
         for first in range(0, len(x), AT_ONCE):
             rows = slice(first, first + AT_ONCE)
-            best[rows] = torch.maximum(best[rows], _correlations(x[rows].double(), image.double()).flatten(1).amax(1))
+            correlations = _correlations(x[rows].double(), image.double())
+            for row, (where, tops, lefts) in enumerate(hidden[rows]):
+                if where == number:
+                    correlations[row, tops, lefts] = -1
+            best[rows] = torch.maximum(best[rows], correlations.flatten(1).amax(1))
     return best
 
 
@@ -48,21 +56,14 @@ def correlation_elsewhere(images: Sequence[Tensor], size: int, n: int, generator
         (n,), −1 where there is no such window.
     """
     places = torch.tensor([[image.shape[1] - size + 1, image.shape[2] - size + 1] for image in images])
-    own = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)
-    corners = (torch.rand(n, 2, dtype=torch.float64, generator=generator) * places[own]).long()
-    chosen = zip(own.tolist(), corners.tolist(), strict=True)
-    windows = torch.stack([images[k][:, top : top + size, left : left + size] for k, (top, left) in chosen])
-    best = torch.full((n,), -1.0, dtype=torch.float64)
-    for number, image in enumerate(images):
-        for first in range(0, n, AT_ONCE):
-            rows = slice(first, first + AT_ONCE)
-            correlations = _correlations(windows[rows].double(), image.double())
-            for row, k in enumerate(range(n)[rows]):
-                if own[k] == number:
-                    top, left = (max(0, int(corner) - size + 1) for corner in corners[k])
-                    correlations[row, top : corners[k, 0] + size, left : corners[k, 1] + size] = -1
-            best[rows] = torch.maximum(best[rows], correlations.flatten(1).amax(1))
-    return best
+    chosen = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)
+    corners = (torch.rand(n, 2, dtype=torch.float64, generator=generator) * places[chosen]).long()
+    windows, hidden = [], []
+    for k, (top, left) in zip(chosen.tolist(), corners.tolist(), strict=True):
+        windows.append(images[k][:, top : top + size, left : left + size])
+        overlapping = (slice(max(0, corner - size + 1), corner + size) for corner in (top, left))
+        hidden.append((k, *overlapping))
+    return largest_correlation(torch.stack(windows), images, hidden)
 
 
 def _correlations(x: Tensor, image: Tensor) -> Tensor:
