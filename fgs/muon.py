@@ -1,12 +1,11 @@
 """Muon (Jordan et al. 2024): every step of a matrix is turned into the nearest one with equal singular values.
 
-Adam's step of a convolution is of low rank: some directions are learned again and again, the faint ones hardly at all.
-With Muon the network denoises textures as well after a quarter of the steps (benchmarks/README.md).
+Other steps are nearly of low rank, its authors found: some directions are learned again and again, faint ones hardly at
+all. With Muon the network denoises textures as well after a quarter of the steps (benchmarks/README.md).
 """
 
 import math
 from collections.abc import Callable, Iterable
-from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +48,8 @@ class Muon(Optimizer):
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         super().__init__(parameters, {"lr": lr})
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Take a step.
 
         Raises:
@@ -73,7 +66,6 @@ class Muon(Optimizer):
                 direction = weight.grad.lerp(momentum, MOMENTUM).flatten(1)
                 size = RMS * math.sqrt(max(direction.shape))  # U Vᵀ has an rms of 1/√ of its longer side
                 weight.add_(orthogonalize(direction).view_as(weight), alpha=-group["lr"] * size)
-        return None
 
 
 def muon(network: nn.Module, learning_rate: float) -> list[Optimizer]:
