@@ -212,10 +212,16 @@ def seconds(step: Step) -> float:
     return time.perf_counter() - begin
 
 
-def matrix_peak(dtype: torch.dtype) -> float:
-    """Return the floating-point operations a second of a product of large square matrices."""
+def product(dtype: torch.dtype) -> Step:
+    """Return a product of large square matrices, whose operations a second are the peak that steps are held against."""
     a, b = torch.randn(2, PEAK, PEAK).to(dtype)
-    return 2 * PEAK**3 / median(seconds(lambda: a @ b) for _ in range(7))
+    return lambda: a @ b
+
+
+def matrix_peak(dtype: torch.dtype) -> float:
+    """Return the floating-point operations a second of such a product."""
+    step = product(dtype)
+    return 2 * PEAK**3 / median(seconds(step) for _ in range(7))
 
 
 def operations(step: Step) -> int:
@@ -228,7 +234,7 @@ def operations(step: Step) -> int:
 def bench_preset(
     preset: str, rounds: int | None = None, watch: Callable[[str], None] = lambda label: None
 ) -> tuple[list[Timing], dict[str, str]]:
-    """Time the steps of one preset's size, turn by turn.
+    """Time the steps of one preset's size, and the products of matrices that they are held against, turn by turn.
 
     Args:
         preset: one of `PRESETS`.
@@ -245,20 +251,20 @@ def bench_preset(
     others, missing = peers(recipe, patches, ours.parameters)
     contenders = [plain, ours, *others]
     flops = [operations(contender.step) for contender in contenders]
-    single = matrix_peak(torch.float32)
-    peaks = [matrix_peak(torch.bfloat16) if c is ours and precision == "bfloat16" else single for c in contenders]
+    dtypes = [torch.bfloat16 if c is ours and precision == "bfloat16" else torch.float32 for c in contenders]
+    products = {dtype: product(dtype) for dtype in dtypes}
+    steps = [contender.step for contender in contenders] + list(products.values())
     times: list[list[float]] = []
     for number in range(WARM_UP + (rounds or ROUNDS[preset])):
         watch(preset)
+        row = [seconds(step) for step in steps]
         if number >= WARM_UP:
-            times.append([seconds(contender.step) for contender in contenders])
-        else:
-            for contender in contenders:
-                contender.step()
+            times.append(row)
     medians = [median(column) for column in zip(*times, strict=True)]
+    peaks = {dtype: 2 * PEAK**3 / t for dtype, t in zip(products, medians[len(contenders) :], strict=True)}
     timings = [
-        Timing(preset, c.name, c.parameters, recipe.batch / t, medians[0] / t, f / t / peak)
-        for c, t, f, peak in zip(contenders, medians, flops, peaks, strict=True)
+        Timing(preset, c.name, c.parameters, recipe.batch / t, medians[0] / t, f / t / peaks[dtype])
+        for c, t, f, dtype in zip(contenders, medians, flops, dtypes, strict=False)
     ]
     return timings, missing
 
