@@ -151,17 +151,22 @@ def train_images(
         list[str] | None, _data("--class", help="A class of --data; may be given again. All if left out.")
     ] = None,
     color: Annotated[bool, _data("--color", help="RGB instead of gray.")] = False,
-    patch: Annotated[int | None, _data(help="Pixels a side of a patch; 80 for paper, 32 for small.")] = None,
+    patch: Annotated[int | None, _data(help="Pixels a side of a patch; 80 for paper, 32 for the others.")] = None,
     overlapping: Annotated[
         bool, _data("--overlapping/--side-by-side", help="Train on every crop, or on patches side by side (paper).")
     ] = True,
     downscale: Annotated[int, _data(help="Average blocks of so many pixels a side.")] = 1,
     normalize: Annotated[bool, _data("--normalize", help="Bring every image to mean .5 and sd .2.")] = False,
+    least_contrast: Annotated[
+        float, _data(help="Stretch images of lower sd to this one, about their mean; faint textures are hard to learn.")
+    ] = 0.0,
     held_out: Annotated[float, _data(help="Share of each image that is never trained on.")] = 0.25,
     guidance: Annotated[
         str, _method(metavar="features|label|none", help="Algorithm 2, a network given labels, or Algorithm 4.")
     ] = "features",
-    preset: Annotated[str, _method(metavar="small|paper", help="UNet of 0.46 or 11.6 million parameters.")] = "small",
+    preset: Annotated[
+        str, _method(metavar="small|medium|paper", help="UNet of 0.46, 1.03 or 11.6 million parameters.")
+    ] = "small",
     p_drop: Annotated[float, _method(help="Share of pairs trained without φ, or without label.")] = 0.1,
     sigma_distribution: Annotated[
         str, _method(metavar="uniform|squared|log-uniform", help="Of the noise levels; uniform is the paper's.")
@@ -169,21 +174,21 @@ def train_images(
     loss_weight: Annotated[
         str, _method(metavar="none|inverse-sd|inverse-variance", help="Of squared errors by σ; none is the paper's.")
     ] = "inverse-variance",
-    batch: Annotated[int | None, _training(help="Pairs of a step; 8 for small, 64 for paper.")] = None,
+    batch: Annotated[int | None, _training(help="Pairs of a step; 64 for paper, 8 for the others.")] = None,
     shared: Annotated[
-        int | None, _training(help="Pairs that have x' in common, which saves passes; 4 for small, 1 for paper.")
+        int | None, _training(help="Pairs that have x' in common, which saves passes; 1 for paper, 4 for the others.")
     ] = None,
     primes: Annotated[
-        int | None, _training(help="Patches x' whose φ is averaged; 4 for small, 1, as in the paper, for paper.")
+        int | None, _training(help="Patches x' whose φ is averaged; 1 for paper, as it says, 4 for the others.")
     ] = None,
     steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
     minutes: Annotated[float, _training(help="Training time.")] = 30.0,
     learning_rate: Annotated[
-        float | None, _training(help="The highest; it falls to 0. 0.002 for small, 0.001 for paper.")
+        float | None, _training(help="The highest; it falls to 0. 0.001 for paper, 0.002 for the others.")
     ] = None,
     optimizer: Annotated[
         str | None,
-        _training(metavar="muon|adam", help="Of the convolutions; muon for small, adam, as in the paper, for paper."),
+        _training(metavar="muon|adam", help="Of the convolutions; adam for paper, as it says, muon for the others."),
     ] = None,
     precision: Annotated[
         str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
@@ -378,7 +383,7 @@ def _bench_sampling(
 @bench.command("training")
 def _bench_training(
     preset: Annotated[
-        list[str] | None, typer.Option(metavar="small|paper", help="Whose sizes; both if left out.")
+        list[str] | None, typer.Option(metavar="small|medium|paper", help="Whose sizes; small and paper if left out.")
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds that are timed.")] = None,
     json_: _Json = False,

@@ -25,8 +25,8 @@ from fgs.training import Budget, Trainer
 from fgs.unet import PRESETS, GuidedUNet, Visit
 
 CLASSES = 4
-BATCH = {"paper": 8, "small": 32}
-ROUNDS = {"paper": 5, "small": 25}
+BATCH = {"paper": 8, "medium": 32, "small": 32}
+ROUNDS = {"paper": 5, "medium": 15, "small": 25}
 WARM_UP = 2  # rounds that are not counted
 PEAK = 2048  # rows of the matrices of the peak
 GROUP = 8  # channels of diffusers' UNet are a multiple of

@@ -29,6 +29,7 @@ def read_images(
     normalize: bool = False,
     only: Sequence[str] | None = None,
     fewest: int = 2,
+    least_contrast: float = 0.0,
 ) -> tuple[Images, list[Skipped]]:
     """Read the classes of a folder; see `find_classes` for its layout and `read_image` for the options.
 
@@ -40,6 +41,7 @@ def read_images(
         normalize: bring every image to the same mean and sd.
         only: names of the classes to read; None is all.
         fewest: classes that there must be.
+        least_contrast: stretch an image of lower sd to this one.
 
     Returns:
         The images, and the files that were left out. A file that is a class of its own and cannot be used takes its
@@ -64,7 +66,7 @@ def read_images(
         usable = []
         for file in files:
             try:
-                image = read_image(file, color, downscale, normalize)
+                image = read_image(file, color, downscale, normalize, least_contrast)
                 if min(image.shape[1:]) < smallest:
                     raise UnusableError(f"{image.shape[2]} × {image.shape[1]} pixels; a patch has {smallest} a side")
                 usable.append(image)

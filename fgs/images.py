@@ -28,7 +28,9 @@ class Skipped(NamedTuple):
         return f"{self.path}: {self.reason}"
 
 
-def read_image(path: Path, color: bool = False, downscale: int = 1, normalize: bool = False) -> Tensor:
+def read_image(
+    path: Path, color: bool = False, downscale: int = 1, normalize: bool = False, least_contrast: float = 0.0
+) -> Tensor:
     """Read an image as (C, H, W) uint8, C = 1 (luma) or 3.
 
     8 and 16 bits, palettes and the EXIF orientation are understood; what is transparent becomes white; of several
@@ -39,6 +41,7 @@ def read_image(path: Path, color: bool = False, downscale: int = 1, normalize: b
         color: keep RGB.
         downscale: average blocks of so many pixels a side.
         normalize: bring the image to mean 1/2 and sd 0.2, clipped to [0, 1].
+        least_contrast: an image of lower sd is stretched to this one about its mean, clipped to [0, 1].
 
     Raises:
         UnusableError: it cannot be read, or is no image that could be used.
@@ -66,7 +69,7 @@ def read_image(path: Path, color: bool = False, downscale: int = 1, normalize: b
         raise UnusableError(f"damaged: {error}") from None
     if min(pixels.shape[1:]) < downscale:
         raise UnusableError(f"{pixels.shape[2]} × {pixels.shape[1]} pixels are too few to be averaged by {downscale}")
-    return _to_bytes(_prepare(pixels, downscale, normalize))
+    return _to_bytes(_prepare(pixels, downscale, normalize, least_contrast))
 
 
 def _pixels(image: Image.Image, color: bool) -> Tensor:
@@ -86,15 +89,17 @@ def _pixels(image: Image.Image, color: bool) -> Tensor:
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
 
 
-def _prepare(pixels: Tensor, downscale: int, normalize: bool) -> Tensor:
+def _prepare(pixels: Tensor, downscale: int, normalize: bool, least_contrast: float) -> Tensor:
     if downscale > 1:
         pixels = torch.nn.functional.avg_pool2d(pixels, downscale)
-    if normalize:
-        sd = pixels.std(correction=0)
-        if sd < 1e-3:
-            raise UnusableError("one gray throughout, which has no contrast to normalise")
-        pixels = 0.5 + 0.2 * (pixels - pixels.mean()) / sd
-    return pixels
+    precise = pixels.double()  # single precision would round to other bytes with another number of threads
+    mean, sd = precise.mean(), precise.std(correction=0)
+    if not normalize and sd >= least_contrast:
+        return pixels
+    if sd < 1e-3:
+        raise UnusableError("one gray throughout, which has no contrast to normalise or stretch")
+    z = (precise - mean) / sd
+    return 0.5 + 0.2 * z if normalize else mean + least_contrast * z
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:

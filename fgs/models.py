@@ -77,7 +77,8 @@ class Model:
         """
         try:
             recipe = self.recipe
-            image = read_image(path, self.colors == 3, downscale or recipe.downscale, recipe.normalize)
+            by = downscale or recipe.downscale
+            image = read_image(path, self.colors == 3, by, recipe.normalize, recipe.least_contrast)
             if min(image.shape[1:]) < smallest:
                 size = f"{image.shape[2]} × {image.shape[1]}"
                 raise UnusableError(f"{size} pixels are too few; needs {smallest} a side")

@@ -38,8 +38,11 @@ WEIGHTS: dict[str, Weight] = {
 }
 """none: the paper's."""
 
+_LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon"}
+
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "small": {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon"},
+    "small": _LIGHT,
+    "medium": _LIGHT,
     "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam"},
 }
 """What a preset trains with: on two cores many light steps do more than few heavy ones."""
@@ -67,6 +70,7 @@ class Recipe:
     class_: list[str] | None = None
     downscale: int = 1
     normalize: bool = False
+    least_contrast: float = 0.0
     held_out: float = 0.25
     guidance: str = "features"
     preset: str = "small"
@@ -101,9 +105,13 @@ class Recipe:
         for name in ("downscale", "batch", "shared", "primes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        for name in ("class_", "downscale", "normalize"):
+        for name in ("class_", "downscale", "normalize", "least_contrast"):
             if self.data is None and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name}: is for images of --data; leave it out")
+        if not 0 <= self.least_contrast <= 0.5:
+            raise ValueError(f"least_contrast: must lie in [0, 0.5], got {self.least_contrast}")
+        if self.normalize and self.least_contrast:
+            raise ValueError("least_contrast: --normalize brings all to one contrast; give one of the two")
         least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
         if self.patch < least:
             raise ValueError(f"patch: must be at least {least} for the preset {self.preset}, got {self.patch}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fgs.evaluation import MATRIX_SIGMAS, Found
 from fgs.models import Model
+from fgs.recipes import Recipe
 from fgs.report import Section, Table
 from fgs.sampled import COLUMNS, FEW, UNCHANGED
 from fgs.sampling import StepByStep
@@ -16,9 +17,15 @@ def describe(model: Model, sampler: StepByStep, seed: int) -> str:
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
-        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
+        f"images averaged by {recipe.downscale} × {recipe.downscale}{_contrast(recipe)}. Samples: {sampler}, "
         f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, seed {seed}."
     )
+
+
+def _contrast(recipe: Recipe) -> str:
+    if recipe.normalize:
+        return " and brought to mean .5, sd .2"
+    return f", those of less contrast stretched to an sd of {recipe.least_contrast:g}" if recipe.least_contrast else ""
 
 
 def sections(found: Found, folder: Path) -> list[Section]:

@@ -25,6 +25,7 @@ Visit = Callable[[int, Tensor], Tensor]
 
 PRESETS: dict[str, dict[str, int]] = {
     "paper": {"channels": 64, "levels": 3, "encoder_convs": 2, "middle_convs": 3, "decoder_convs": 4},
+    "medium": {"channels": 48, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
     "small": {"channels": 32, "levels": 2, "encoder_convs": 2, "middle_convs": 2, "decoder_convs": 2},
 }
 

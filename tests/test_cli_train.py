@@ -73,6 +73,12 @@ BAD = {
     "nothing to resume": (["--resume", "nowhere"], "--resume: nowhere holds no run"),
     "resume elsewhere": (["--resume", "one", "--out", "two"], "--resume: goes on in its own folder"),
     "nothing to normalize": (["--normalize"], "--normalize: is for images of --data"),
+    "nothing to stretch": (["--least-contrast", "0.1"], "--least-contrast: is for images of --data"),
+    "contrast": (["--data", "one", "--least-contrast", "0.6"], "--least-contrast: must lie in [0, 0.5], got 0.6"),
+    "two contrasts": (
+        ["--data", "one", "--least-contrast", "0.1", "--normalize"],
+        "--least-contrast: --normalize brings all to one contrast; give one of the two",
+    ),
     "learning rate": (["--learning-rate", "-1"], "--learning-rate: must be positive"),
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
     "device": (["--device", "mps"], "--device: there is no mps here; use cpu or auto"),

@@ -81,6 +81,25 @@ def test_downscaling_averages_and_normalising_sets_mean_and_sd(tmp_path, generat
     assert float(normal.std()) == pytest.approx(0.2, abs=0.01)
 
 
+def test_faint_images_are_stretched_about_their_mean(tmp_path):
+    """Only those of less contrast, and so that nothing but the contrast changes, up to rounding and clipping."""
+    noise = torch.randn(1, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
+    for name, sd in (("faint", 4), ("strong", 40)):
+        write_image(tmp_path / f"{name}.png", (140 + sd * noise).round().to(torch.uint8))
+    strong = read_image(tmp_path / "strong.png", least_contrast=0.1)
+    assert torch.equal(strong, read_image(tmp_path / "strong.png"))
+    before = read_image(tmp_path / "faint.png").double()
+    after = read_image(tmp_path / "faint.png", least_contrast=0.1).double()
+    assert float(after.mean()) == pytest.approx(float(before.mean()), abs=0.1)
+    assert float(after.std()) / 255 == pytest.approx(0.1, abs=0.001)
+    assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.9999
+    assert after.max() < 255  # else the correlation would have been lost to clipping
+    write_image(tmp_path / "flat.png", torch.full((1, 64, 64), 100, dtype=torch.uint8))
+    assert read_image(tmp_path / "flat.png").unique().tolist() == [100]
+    with pytest.raises(UnusableError, match="one gray throughout"):
+        read_image(tmp_path / "flat.png", least_contrast=0.1)
+
+
 def broken(folder):
     """Thirty files of kinds that cannot be used, by name: reason."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40), dtype=np.uint8))

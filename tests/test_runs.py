@@ -101,7 +101,11 @@ def test_a_run_of_before_optimizers_were_a_choice_goes_on(tmp_path):
 def test_the_optimizer_is_the_presets_unless_asked_for():
     settings = asdict(Recipe()) | {"device": "cpu", "precision": "float32", "patch": None, "batch": None}
     asked = {preset: resolve(settings | {"preset": preset, "optimizer": None}) for preset in PRESETS}
-    assert {preset: recipe.optimizer for preset, recipe in asked.items()} == {"small": "muon", "paper": "adam"}
+    assert {preset: recipe.optimizer for preset, recipe in asked.items()} == {
+        "small": "muon",
+        "medium": "muon",
+        "paper": "adam",
+    }
     assert resolve(settings | {"optimizer": "adam"}).optimizer == "adam"
 
 
@@ -183,6 +187,21 @@ def test_images_that_have_changed_are_named(tmp_path):
     write_image(folder / "bricks.png", draw_textures(3)[2](40, seeded(1)))
     with pytest.raises(ContradictionError, match=r"data: the images have changed .*: bricks$"):
         Run.resume(tmp_path / "run", {})
+
+
+def test_faint_images_are_stretched_wherever_they_are_read(tmp_path):
+    """To train on, as a picture to sample like, and when the run is resumed."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(2):
+        noise = torch.randn(1, 32, 32, generator=seeded(number))
+        write_image(folder / f"{number}.png", (120 + 5 * noise).round().to(torch.uint8))
+    run = Run.start(tmp_path / "run", Recipe(data=str(folder), least_contrast=0.1, **TINY))
+    assert run.patches.pixels.double().std() / 255 == pytest.approx(0.1, rel=0.02)
+    finish(run)
+    read = load_model(tmp_path / "run").read(folder / "1.png", 32)
+    assert torch.equal((255 * read).round().flatten().to(torch.uint8), run.patches.pixels[0, 32 * 32 :])
+    assert torch.equal(Run.resume(tmp_path / "run", {}).patches.pixels, run.patches.pixels)
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
