@@ -19,9 +19,9 @@ lesson = Lesson(12)
 
 # %% [markdown]
 # A model comes with the library: a UNet trained by Algorithm 2 on twelve photographs of textures, patches of 32 × 32
-# pixels, gray in [0, 1]. Its φ is the channel means at the end of its blocks, some hundred numbers; everything else is
-# as in lessons 9 and 10. `model.targets` are the centroids φ_y, one for each class, and `model.mean` is m, the gray at
-# which sampling starts.
+# pixels, gray in [0, 1], the faint ones stretched to a contrast of .1. Its φ is the channel means at the end of its
+# blocks, hundreds of numbers; everything else is as in lessons 9 and 10. `model.targets` are the centroids φ_y, one
+# for each class, and `model.mean` is m, the gray at which sampling starts.
 #
 # The photographs are not in the package, so let the model draw its own: Algorithm 1, in the lines of lesson 10. With h
 # = β = .3 it takes some fifty calls of the network; `denoise_last` takes off the noise that is left at σ_∞.
@@ -87,7 +87,7 @@ unseen = torch.stack([patches.held_out_crops(k, n, generator) for k in range(12)
 curves["textures never seen"] = gains(unseen[:, : n // 2], unseen[:, n // 2 :])
 folder = Path(os.environ.get("FGS_TEXTURES", "textures"))
 if all((folder / f"{name}.png").exists() for name in model.classes):
-    images, _ = fgs.read_images(folder, smallest=32, downscale=2, only=model.classes)
+    images, _ = fgs.read_images(folder, smallest=32, downscale=2, only=model.classes, least_contrast=0.1)
     psnrs = denoise_held_out(network, model.targets, fgs.Patches(images, patch=32), list(SIGMAS))
     curves["photographs, held out"] = {
         name: [a - b for a, b in zip(psnrs[name], psnrs["none"], strict=True)] for name in ("right", "wrong")
@@ -146,5 +146,5 @@ lesson.end()
 #
 # 1. By Eq. 8 guidance at small σ is linear in φ' − φ(x_σ), so the gain of the right φ should vanish with it. Does it in
 #    your figure? Dashed, even a wrong φ gains at σ = .02. So what is s(x_σ, 0) there?
-# 2. At σ = 1 the noise is five times the contrast of most images. What in x̂ can come from x_σ, and what from φ?
+# 2. At σ = 1 the noise is five to ten times the contrast of an image. What in x̂ can come from x_σ, and what from φ?
 # 3. Which class would you expect to harm another the least? Look at `torch.cdist(model.targets, model.targets)`.
