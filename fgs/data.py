@@ -27,9 +27,9 @@ def read_images(
     color: bool = False,
     downscale: int = 1,
     normalize: bool = False,
+    least_contrast: float = 0.0,
     only: Sequence[str] | None = None,
     fewest: int = 2,
-    least_contrast: float = 0.0,
 ) -> tuple[Images, list[Skipped]]:
     """Read the classes of a folder; see `find_classes` for its layout and `read_image` for the options.
 
@@ -39,9 +39,9 @@ def read_images(
         color: keep RGB.
         downscale: average blocks of so many pixels a side.
         normalize: bring every image to the same mean and sd.
+        least_contrast: stretch an image of lower sd to this one.
         only: names of the classes to read; None is all.
         fewest: classes that there must be.
-        least_contrast: stretch an image of lower sd to this one.
 
     Returns:
         The images, and the files that were left out. A file that is a class of its own and cannot be used takes its

@@ -92,6 +92,8 @@ def _pixels(image: Image.Image, color: bool) -> Tensor:
 def _prepare(pixels: Tensor, downscale: int, normalize: bool, least_contrast: float) -> Tensor:
     if downscale > 1:
         pixels = torch.nn.functional.avg_pool2d(pixels, downscale)
+    if not (normalize or least_contrast):
+        return pixels
     precise = pixels.double()  # single precision would round to other bytes with another number of threads
     mean, sd = precise.mean(), precise.std(correction=0)
     if not normalize and sd >= least_contrast:
