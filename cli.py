@@ -179,7 +179,7 @@ def train_images(
         int | None, _training(help="Pairs that have x' in common, which saves passes; 1 for paper, 4 for the others.")
     ] = None,
     primes: Annotated[
-        int | None, _training(help="Patches x' whose φ is averaged; 1 for paper, as it says, 4 for the others.")
+        int | None, _training(help="Patches x' whose φ is averaged; 1 for paper, which has one, 4 for the others.")
     ] = None,
     steps: Annotated[int | None, _training(help="Steps, the same on every machine, instead of --minutes.")] = None,
     minutes: Annotated[float, _training(help="Training time.")] = 30.0,
@@ -188,7 +188,7 @@ def train_images(
     ] = None,
     optimizer: Annotated[
         str | None,
-        _training(metavar="muon|adam", help="Of the convolutions; adam for paper, as it says, muon for the others."),
+        _training(metavar="muon|adam", help="Of the convolutions; adam for paper, which has it, muon for the others."),
     ] = None,
     precision: Annotated[
         str, _training(metavar="auto|float32|bfloat16", help="Of the network's products; auto where it pays.")
