@@ -222,7 +222,8 @@ _Sampler = Annotated[
 ]
 _H = Annotated[float | None, _how(help="Step size in (0, 1], of sisa only; 0.3 if left out.")]
 _Beta = Annotated[
-    float | None, _how(help="Noise control in (0, 1]; 0.3 for sisa and corrected, 0.2 for the others, if left out.")
+    float | None,
+    _how(help="Noise control in (0, 1]; 0.15 for corrected, 0.3 for sisa, 0.2 for the others, if left out."),
 ]
 _Schedule = Annotated[str | None, _how(metavar="fixed|growing", help="Steps of sisa: of one size, or growing to 1.")]
 _Steps = Annotated[

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fgs.bench_samplers import SAMPLERS, Counted, Task
-from fgs.generate import Start, sample_rows
+from fgs.generate import sample_rows
 from fgs.image_plots import image_grid
 from fgs.measures import energy_distance
 from fgs.models import Model
@@ -65,7 +65,7 @@ class ImageCase:
         """Return the calls for each sample, and the samples (K, n, C, H, W)."""
         size = (self.model.patch, self.model.patch)
         score = Counted(self.model.network)
-        x = sample_rows(score, self.model.targets, self.n, sampler, Start(self.model.mean, size), self.seed)
+        x = sample_rows(score, self.model.condition(), self.n, sampler, size, self.seed)
         return score.calls / (x.shape[0] * x.shape[1]), x
 
     def measure(self, sampler: StepByStep) -> tuple[float, dict[str, float]]:
@@ -115,7 +115,8 @@ def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) 
         OSError: the file cannot be written.
     """
     few = torch.linspace(0, len(case.model.classes) - 1, min(SHOWN, len(case.model.classes))).round().long()
-    model = replace(case.model, classes=tuple(case.model.classes[k] for k in few), targets=_rows(case.model, few))
+    targets, means = case.model.condition([case.model.classes[k] for k in few])
+    model = replace(case.model, classes=tuple(case.model.classes[k] for k in few), targets=targets, means=means)
     small = replace(case, model=model, n=1)
     columns: dict[str, StepByStep] = {}
     for calls in budgets:
@@ -127,7 +128,3 @@ def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) 
     drawn = [small.draw(built)[1][:, 0] for built in columns.values()]
     rows = {name: torch.stack([x[k] for x in drawn]) for k, name in enumerate(model.classes)}
     image_grid(rows, list(columns), "", path)
-
-
-def _rows(model: Model, few: Tensor) -> Tensor | None:
-    return None if model.targets is None else model.targets[few]

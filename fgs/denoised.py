@@ -71,10 +71,10 @@ def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, see
     return torch.stack([centroid(network, x) for x in drawn])
 
 
-def mixture_mean(patches: Patches, n: int = 64) -> Tensor:
-    """Return m, the mean of the mixture of all classes in equal shares, from n patches of each, (C, 1, 1)."""
-    classes = range(len(patches.classes))
-    return torch.stack([patches.training(y, n, seeded(0, y)).mean((0, 2, 3)) for y in classes]).mean(0)[:, None, None]
+def class_means(patches: Patches) -> Tensor:
+    """Return m_y, the mean of every class over the pixels trained on, (classes, C, 1, 1)."""
+    regions = (patches.training_regions(y) for y in range(len(patches.classes)))
+    return torch.stack([torch.cat([x.flatten(1) for x in of], 1).mean(1) for of in regions])[..., None, None]
 
 
 @torch.no_grad()

@@ -57,7 +57,7 @@ def _features(model: Model, images: list[Path], downscale: int | None) -> Tensor
     rows = []
     with step_bar(len(images), "images") as advance:
         for path in images:
-            rows.append(model.phi_of(path, downscale))
+            rows.append(model.phi(model.tiles(path, downscale)))
             advance("features", 1)
     return torch.stack(rows)
 

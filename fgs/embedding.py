@@ -30,7 +30,7 @@ def centroid(extractor: FeatureExtractor, x: Tensor, sigma: Tensor | None = None
 
 def interpolate(phi_a: Tensor, phi_b: Tensor, shares: Tensor) -> Tensor:
     """Return (1 − α)φ_a + αφ_b for every share α of `shares`, (M,): (M, F), to sample between two classes (Fig. 8)."""
-    return torch.lerp(phi_a, phi_b, shares[:, None])
+    return torch.lerp(phi_a, phi_b, shares.reshape(-1, *(1,) * phi_a.dim()))
 
 
 def nearest_mean(phi: Tensor, centroids: Tensor) -> Tensor:

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from fgs.embedding import interpolate
 from fgs.noise import per_row, seeded
 from fgs.protocols import ProjectedScore
 from fgs.sampling import StepByStep, draw_start
@@ -48,41 +50,49 @@ class Released:
         return torch.where(per_row(below, x), self.free(x, None, sigma), s)
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where sampling starts: at noise around the mean of the mixture, or at an image with noise added (Fig. 12).
+class Condition(NamedTuple):
+    """What images are asked for, a row each: two means over the data of a class.
+
+    Algorithm 1 starts around the mean m of the mixture. At σ_0 = 1 that is too far: with d pixels, noise around m and
+    the noisy class, around its own mean m_y, are d(m_y − m)²/2σ_0² nats apart, and of a coarse direction in which the
+    class has variance λ², steps without new noise take m − m_y along by λ/√(λ² + σ_0²). So the start is around m_y.
 
     Attributes:
-        mean: (C, 1, 1) m, or (C, H, W) an image.
-        size: (H, W) of the samples.
+        phi: (rows, F) target features, or labels; None is one row without guidance.
+        mean: (rows, C, 1, 1) m_y, or (rows, C, H, W) images to start from (Fig. 12).
     """
 
+    phi: Tensor | None
     mean: Tensor
-    size: tuple[int, int]
 
-    def draw(self, n: int, sigma_0: float, seed: int, *path: int) -> Tensor:
-        """Draw n starts x_{σ_0}, (n, C, H, W)."""
-        x = self.mean.expand(n, len(self.mean), *self.size)
-        return draw_start(tuple(x.shape), x, sigma_0, generator=seeded(seed, *path))
+    def between(self, shares: Tensor) -> "Condition":
+        """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
+        phi = None if self.phi is None else interpolate(self.phi[0], self.phi[1], shares)
+        return Condition(phi, interpolate(self.mean[0], self.mean[1], shares))
+
+    def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
+        """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""
+        mean = self.mean[rows].expand(-1, -1, *size)
+        return draw_start(tuple(mean.shape), mean, sigma_0, generator=generator)
 
 
 def sample_rows(
     score: ProjectedScore,
-    phi: Tensor | None,
+    condition: Condition,
     n: int,
     sampler: StepByStep,
-    start: Start,
+    size: tuple[int, int],
     seed: int = 0,
     advance: Advance = lambda images: None,
 ) -> Tensor:
-    """Sample n images for every target, in batches of bounded memory.
+    """Sample n images for every row of a condition, in batches of bounded memory.
 
     Args:
         score: the model's network, or one made of it.
-        phi: (rows, F) targets; None is one row without guidance.
+        condition: what is asked for.
         n: images of each row.
         sampler: SISA, or one of few steps.
-        start: where it starts.
+        size: (H, W) of the images.
         seed: of the starts and of the noise on the way.
         advance: told of every call of the network.
 
@@ -94,14 +104,13 @@ def sample_rows(
         advance(len(x))
         return score(x, phi, sigma)
 
-    targets = None if phi is None else phi.repeat_interleave(n, 0)
-    images = []
-    total, at_once = n if phi is None else len(phi) * n, max(1, PIXELS // math.prod(start.size))
-    for first in range(0, total, at_once):
-        of_batch = None if targets is None else targets[first : first + at_once]
-        count = min(at_once, total - first)
-        x = start.draw(count, sampler.sigma_0, seed, first, 0)
-        for step in sampler.iterate(counted, x, of_batch, seeded(seed, first, 1)):
+    images, at_once = [], max(1, PIXELS // math.prod(size))
+    row = torch.arange(len(condition.mean)).repeat_interleave(n)
+    for first in range(0, len(row), at_once):
+        rows = row[first : first + at_once]
+        phi = None if condition.phi is None else condition.phi[rows]
+        x = condition.start(rows, size, sampler.sigma_0, seeded(seed, first, 0))
+        for step in sampler.iterate(counted, x, phi, seeded(seed, first, 1)):
             x = step.x
         images.append(x.clamp(0, 1))
     together = torch.cat(images)
@@ -109,12 +118,17 @@ def sample_rows(
 
 
 def trajectory(
-    score: ProjectedScore, phi: Tensor | None, sampler: StepByStep, start: Start, frames: int, seed: int = 0
+    score: ProjectedScore,
+    condition: Condition,
+    sampler: StepByStep,
+    size: tuple[int, int],
+    frames: int,
+    seed: int = 0,
 ) -> Iterator[Tensor]:
-    """Yield x_σ of one image for every target on its way, about `frames` times: (rows, C, H, W) in [0, 1]."""
-    x = start.draw(1 if phi is None else len(phi), sampler.sigma_0, seed, 0, 0)
+    """Yield x_σ of one image for every row on its way, about `frames` times: (rows, C, H, W) in [0, 1]."""
+    x = condition.start(torch.arange(len(condition.mean)), size, sampler.sigma_0, seeded(seed, 0, 0))
     every = max(1, sampler.planned_steps() // frames)
-    for number, step in enumerate(sampler.iterate(score, x, phi, seeded(seed, 0, 1))):
+    for number, step in enumerate(sampler.iterate(score, x, condition.phi, seeded(seed, 0, 1))):
         if number % every == 0:
             yield x.clamp(0, 1)
         x = step.x

@@ -1,5 +1,6 @@
-"""A trained network of images as something to sample from: its classes, their centroids φ_y, and where to start."""
+"""A trained network of images as something to sample from: its classes, their centroids φ_y and means m_y."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError, load_checkpoint
 from fgs.embedding import centroid
+from fgs.generate import Condition
 from fgs.images import UnusableError, read_image
 from fgs.recipes import Recipe
 from fgs.unet import GuidedUNet, UNet
@@ -28,7 +30,7 @@ class Model:
         classes: K names.
         targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
             mixture alone.
-        mean: (C, 1, 1) m, the mean of the mixture, where sampling starts.
+        means: (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts.
         recipe: how it was trained; where its images were is left out.
         hashes: of the pixels of each class.
     """
@@ -36,7 +38,7 @@ class Model:
     network: UNet
     classes: tuple[str, ...]
     targets: Tensor | None
-    mean: Tensor
+    means: Tensor
     recipe: Recipe
     hashes: dict[str, str]
 
@@ -48,7 +50,28 @@ class Model:
     @property
     def colors(self) -> int:
         """The number of channels C."""
-        return len(self.mean)
+        return self.means.shape[1]
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean m of the mixture of all classes in equal shares, (C, 1, 1)."""
+        return self.means.mean(0)
+
+    @property
+    def unguided(self) -> Condition:
+        """No condition: the mixture."""
+        return Condition(None, self.mean[None])
+
+    def condition(self, names: Sequence[str] | None = None) -> Condition:
+        """Ask for classes, a row each; None is all that it knows, of a network of the mixture alone the mixture.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        if names is None:
+            return self.unguided if self.targets is None else Condition(self.targets, self.means)
+        phi = torch.stack([self.target(name) for name in names])
+        return Condition(phi, self.means[[self.classes.index(name) for name in names]])
 
     def target(self, name: str) -> Tensor:
         """Return what class `name` is asked for by, (F,).
@@ -86,16 +109,14 @@ class Model:
             raise UnusableError(f"{path}: {error}") from None
         return image.float() / 255
 
-    def phi_of(self, path: Path, downscale: int | None = None) -> Tensor:
-        """Return the centroid of φ over the patches side by side of one image, (F,); arguments as in `read`.
+    def tiles(self, path: Path, downscale: int | None = None) -> Tensor:
+        """Return the patches side by side of one image, (N, C, patch, patch); arguments as in `read`.
 
         Raises:
             UnusableError: the image cannot be used; the message names it.
-            ValueError: the network has no features.
         """
         image = self.read(path, self.patch, downscale)
-        tiles = image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch)
-        return self.phi(tiles.flatten(1, 2).transpose(0, 1))
+        return image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch).flatten(1, 2).transpose(0, 1)
 
     @torch.no_grad()
     def phi(self, x: Tensor) -> Tensor:
@@ -111,6 +132,11 @@ class Model:
             raise ValueError("RUN: needs a network guided by features; this one was trained otherwise")
         parts = [x[first : first + BATCH] for first in range(0, len(x), BATCH)]
         return torch.stack([centroid(self.network, part) * len(part) for part in parts]).sum(0) / len(x)
+
+    def like(self, *shown: Tensor) -> Condition:
+        """Ask for what sets of images show, a row for each set; arguments and errors are those of `phi`."""
+        means = torch.stack([x.mean((0, 2, 3)) for x in shown])
+        return Condition(torch.stack([self.phi(x) for x in shown]), means[..., None, None])
 
 
 def load_model(path: Path | None = None) -> Model:
@@ -145,17 +171,19 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     """Check what a checkpoint says of its network against the network."""
     if about.get("kind") != "images" or len(networks) != 1 or not isinstance(networks[0], UNet):
         raise CheckpointError(f"{path}: holds no network of images")
-    network, targets, mean = networks[0], about.get("targets"), about.get("mean")
+    network, targets, means = networks[0], about.get("targets"), about.get("means")
     classes = tuple(str(name) for name in about.get("classes", ()))
     try:
-        if not isinstance(mean, Tensor) or mean.shape != (network.settings["colors"], 1, 1):
-            raise ValueError("mean")
+        if means is None:  # an older run, which knows m alone
+            means = about["mean"].expand(len(classes), -1, -1, -1)
+        if not isinstance(means, Tensor) or means.shape != (len(classes), network.settings["colors"], 1, 1):
+            raise ValueError("means")
         if targets is not None and len(targets) != len(classes):
             raise ValueError("targets")
         side = 2 ** (network.settings["levels"] + 1)  # the least that leaves the middle block more than one position
         with torch.no_grad():
-            network(mean.expand(2, -1, side, side), None if targets is None else targets[[0, 0]])
+            network(means[[0, 0]].expand(-1, -1, side, side), None if targets is None else targets[[0, 0]])
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # two thirds of the time on a CPU
-        return Model(network, classes, targets, mean, Recipe(**about["recipe"]), dict(about["hashes"]))
+        return Model(network, classes, targets, means, Recipe(**about["recipe"]), dict(about["hashes"]))
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
         raise CheckpointError(f"{path}: what it says of its network does not fit it") from None

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from fgs.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
 from fgs.data import Images, Patches, content_hash, draw_images, read_images
-from fgs.denoised import class_features, denoise, denoise_held_out, mixture_mean
+from fgs.denoised import class_features, class_means, denoise, denoise_held_out
 from fgs.distributed import is_first
 from fgs.files import atomic
 from fgs.image_plots import image_grid
@@ -231,7 +231,7 @@ class Run:
             "recipe": asdict(replace(self.recipe, data=self.recipe.data and SOMEWHERE)),  # what ships names no folder
             "step": self.trainer.step,
             "targets": None if targets is None else targets.cpu(),
-            "mean": mixture_mean(self.patches).cpu(),
+            "means": class_means(self.patches),
         }
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 

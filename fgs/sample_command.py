@@ -15,10 +15,9 @@ from torch import Tensor
 from fgs.checkpoints import CheckpointError
 from fgs.console import as_option, fail, must_be_new, step_bar
 from fgs.corrections import corrected
-from fgs.embedding import interpolate
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.files import atomic, output_folder
-from fgs.generate import Released, Start, sample_rows, trajectory
+from fgs.generate import Condition, Released, sample_rows, trajectory
 from fgs.image_plots import film, image_grid
 from fgs.images import UnusableError, write_image
 from fgs.models import Model, load_companion, load_model
@@ -30,7 +29,7 @@ COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
-BETAS = {"sisa": 0.3, "corrected": 0.3, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
+BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
 """β by the name of the sampler; in 50 calls `corrected` samples the model that ships best (benchmarks/README.md)."""
 SAMPLERS = tuple(BETAS)
 
@@ -140,9 +139,9 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         request = Request(**settings)
         sampler = request.build_sampler()
         model = load_model(run)
-        labels, phi = targets_of(model, request)
-        start = _start(model, request)
-        score = _score(model, request, guided=phi is not None)
+        labels, condition = asked(model, request)
+        condition, size = _start(model, request, condition)
+        score = _score(model, request, guided=condition.phi is not None)
     except CheckpointError as error:
         fail(f"RUN: {error}", 2)
     except UnusableError as error:
@@ -155,12 +154,12 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         with output_folder(out):
             with step_bar(sampler.planned_steps() * len(labels) * request.n, "image steps") as advance:
                 x = sample_rows(
-                    score, phi, request.n, sampler, start, request.seed, lambda images: advance("sampling", images)
+                    score, condition, request.n, sampler, size, request.seed, lambda images: advance("sampling", images)
                 )
             seconds = time.perf_counter() - begin
             _write(out, labels, x)
             if gif:
-                frames = trajectory(score, phi, sampler, start, FRAMES, request.seed)
+                frames = trajectory(score, condition, sampler, size, FRAMES, request.seed)
                 film(frames, out / "trajectory.gif", min(len(labels), COLUMNS))
     except NotConvergingError as error:
         fail(f"sampling failed: {error}", 1)
@@ -168,36 +167,36 @@ def sample(run: Path | None, settings: dict[str, Any], out: Path, as_json: bool,
         fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
     if as_json:
         about = {"folder": str(out), "model": str(run or "shipped"), "seed": request.seed, "rows": labels}
-        about |= {"n": request.n, "size": list(start.size), "sampler": request.sampler}
+        about |= {"n": request.n, "size": list(size), "sampler": request.sampler}
         about |= {"beta": request.chosen_beta, "h": sampler.h if isinstance(sampler, SISA) else None}
         print(json.dumps(about | {"steps": sampler.planned_steps(), "seconds": seconds}, indent=2))
     else:
-        print(f"{out}: {len(labels)} × {request.n} images of {start.size[1]} × {start.size[0]} in {seconds:.0f} s")
+        print(f"{out}: {len(labels)} × {request.n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
 
 
-def targets_of(model: Model, request: Request) -> tuple[list[str], Tensor | None]:
-    """Return the names of the rows that are asked for, and their targets (rows, F); None without guidance.
+def asked(model: Model, request: Request) -> tuple[list[str], Condition]:
+    """Return the names of the rows that are asked for, and what they ask for.
 
     Raises:
         ValueError: the model cannot be asked for them; the message begins with the option.
         UnusableError: an image cannot be used.
     """
     if request.like:
-        phi = [model.phi_of(path, request.downscale) for path in request.like]
-        return _unique([f"like {path.stem}" for path in request.like]), torch.stack(phi)
+        shown = [model.tiles(path, request.downscale) for path in request.like]
+        return _unique([f"like {path.stem}" for path in request.like]), model.like(*shown)
     if request.between:
         try:
-            a, b = (model.target(name) for name in request.between)
+            ends = model.condition(request.between)
         except ValueError as error:
             raise ValueError(str(error).replace("class:", "between:")) from None
         alphas = torch.linspace(0, 1, request.alphas)
         first, last = request.between
         labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
-        return _unique(labels), interpolate(a, b, alphas)
+        return _unique(labels), ends.between(alphas)
     if request.unguided or (model.targets is None and not request.classes):
-        return ["unguided"], None
+        return ["unguided"], model.unguided
     names = request.classes or model.classes
-    return _unique(list(names)), torch.stack([model.target(name) for name in names])
+    return _unique(list(names)), model.condition(names)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -216,16 +215,18 @@ def _file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "_", label)
 
 
-def _start(model: Model, request: Request) -> Start:
+def _start(model: Model, request: Request, condition: Condition) -> tuple[Condition, tuple[int, int]]:
+    """Return the condition, starting from the picture that is asked for if any, and the size of the samples."""
     if request.start is None:
         size = request.size or model.patch
-        return Start(model.mean, (size, size))
+        return condition, (size, size)
     size = request.size or SMALLEST
     image = model.read(request.start, size, request.downscale)
     if request.size:
         top, left = ((length - size) // 2 for length in image.shape[1:])
         image = image[:, top : top + size, left : left + size]
-    return Start(image, (image.shape[1], image.shape[2]))
+    around = image.expand(len(condition.mean), -1, -1, -1)
+    return condition._replace(mean=around), (image.shape[1], image.shape[2])
 
 
 def _score(model: Model, request: Request, guided: bool) -> ProjectedScore:

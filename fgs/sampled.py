@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from fgs.data import Patches
-from fgs.embedding import interpolate
 from fgs.evaluation import Found, Subject
-from fgs.generate import Advance, Released, Start, sample_rows
+from fgs.generate import Advance, Condition, Released, sample_rows
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.image_plots import image_grid, scatter
 from fgs.measures import energy_distance
@@ -58,11 +57,10 @@ class Judged:
     seed: int
     advance: Advance
 
-    def draw(self, score: ProjectedScore, phi: Tensor | None, n: int, scale: int = 1) -> Tensor:
-        """Sample n images, `scale` times as large as trained on, for every row of φ: (rows, n, C, H, W)."""
+    def draw(self, score: ProjectedScore, condition: Condition, n: int, scale: int = 1) -> Tensor:
+        """Sample n images, `scale` times as large as trained on, for every row of a condition: (rows, n, C, H, W)."""
         size = scale * self.subject.patches.patch
-        start = Start(self.subject.model.mean, (size, size))
-        return sample_rows(score, phi, n, self.sampler, start, self.seed, self.advance)
+        return sample_rows(score, condition, n, self.sampler, (size, size), self.seed, self.advance)
 
     def classes(self, x: Tensor) -> dict[str, Found]:
         """Judge the samples of every class, (K, n, C, H, W)."""
@@ -72,7 +70,7 @@ class Judged:
 def samples(judged: Judged) -> Found:
     """Samples of every class against real patches, and whether they are copies of any."""
     subject = judged.subject
-    x = judged.draw(subject.model.network, subject.model.targets, judged.n)
+    x = judged.draw(subject.model.network, subject.model.condition(), judged.n)
     classes = judged.classes(x)
     for y, name in enumerate(subject.model.classes):
         classes[name] |= _copies(subject.patches, y, x[y][:COPIES], judged.seed)
@@ -109,7 +107,7 @@ def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
 def _draw_large(judged: Judged) -> None:
     """Draw samples of twice the size trained on, beside a real patch of that size where a class has one (Fig. 7)."""
     subject, size = judged.subject, 2 * judged.subject.patches.patch
-    x = judged.draw(subject.model.network, subject.model.targets, LARGE, scale=2)
+    x = judged.draw(subject.model.network, subject.model.condition(), LARGE, scale=2)
     rows = {}
     for y, name in enumerate(subject.model.classes):
         real = max(subject.patches.training_regions(y), key=lambda region: min(region.shape[1:]))
@@ -144,21 +142,21 @@ def ways(judged: Judged, label: Model | None) -> Found:
         each = torch.cat([subject.patches.training(y, judged.n, seeded(SINGLE, y)) for y in range(classes)])
         with torch.no_grad():
             phi = torch.cat([model.network.features(part) for part in each.split(64)])  # type: ignore[no-untyped-call]
-        x = judged.draw(model.network, phi, 1)
+        x = judged.draw(model.network, Condition(phi, each.mean((2, 3), keepdim=True)), 1)
         x = x.reshape(classes, judged.n, *x.shape[2:])
         found["features, each sample by one x'"] = summarise(judged.classes(x))
     if label:
         rules: dict[str, ProjectedScore] = {"label": label.network}
         rules |= {f"CFG, ω = {w:g}": ClassifierFreeGuidance(label.network, label.network, w) for w in OMEGAS}
         for name, score in rules.items():
-            found[name] = summarise(judged.classes(judged.draw(score, label.targets, judged.n)))
+            found[name] = summarise(judged.classes(judged.draw(score, label.condition(), judged.n)))
     return found
 
 
 def single_class(judged: Judged, single: Model) -> Found:
     """Samples of a network that was trained on one class alone, for that class (Fig. 3 right)."""
     y = judged.subject.model.classes.index(single.classes[0])
-    x = judged.draw(single.network, None, judged.n)
+    x = judged.draw(single.network, single.unguided, judged.n)
     return {"class": single.classes[0]} | judged.judge(x[0], y)._asdict()
 
 
@@ -171,7 +169,7 @@ def release(judged: Judged) -> Found:
     assert model.targets is not None
     hits = {}
     for level in (0.0, *RELEASES):
-        x = judged.draw(Released(model.network, model.network, level), model.targets, FEW)
+        x = judged.draw(Released(model.network, model.network, level), model.condition(), FEW)
         hits[level] = [found["hit"] for found in judged.classes(x).values()]
     free: list[float | None] = []
     for y in range(len(model.classes)):
@@ -194,14 +192,15 @@ def release(judged: Judged) -> Found:
 def interpolation(judged: Judged) -> Found:
     """Samples between two classes (Fig. 8): how far their statistics have come from one to the other, at each α."""
     subject = judged.subject
-    targets, names = subject.model.targets, subject.model.classes
-    assert targets is not None
-    between = torch.cdist(targets, targets)
+    model, names = subject.model, subject.model.classes
+    assert model.targets is not None
+    between = torch.cdist(model.targets, model.targets)
     pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: float(between[pair]))
     chosen = [pairs[round(k)] for k in torch.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).tolist()]
     rows, found = {}, []
     for a, b in chosen:
-        x = judged.draw(subject.model.network, interpolate(targets[a], targets[b], torch.linspace(0, 1, ALPHAS)), FEW)
+        condition = model.condition([names[a], names[b]]).between(torch.linspace(0, 1, ALPHAS))
+        x = judged.draw(model.network, condition, FEW)
         means = torch.stack([judged.judge.scaled(part).mean(0) for part in x])
         way = means[-1] - means[0]
         progress = ((means - means[0]) @ way / way.square().sum()).tolist()
@@ -222,7 +221,7 @@ def unseen(judged: Judged, others: Patches) -> Found:
     rows = {}
     for y, name in enumerate(others.classes):
         real = others.training(y, judged.judge.reference.shape[1], seeded(UNSEEN, y))  # as many as of the others
-        x = judged.draw(model.network, model.phi(real[:CONDITIONS])[None], FEW)[0]
+        x = judged.draw(model.network, model.like(real[:CONDITIONS]), FEW)[0]
         statistics = judged.judge.scaled(x)
         own = float(energy_distance(statistics, judged.judge.scaled(real)))
         trained = [float(energy_distance(statistics, other)) for other in judged.judge.reference]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from fgs.few_steps import Heun
-from fgs.generate import Released, Start, sample_rows
+from fgs.generate import Condition, Released, sample_rows
 from fgs.images import write_image
 from fgs.models import load_model
 from fgs.noise import seeded
@@ -181,7 +181,8 @@ def test_without_a_target_the_run_is_followed_until_it_lets_go():
 def test_progress_counts_the_calls_of_the_network():
     """Heun makes two a step."""
     counts, sampler = [], Heun(9, 0.5, 1.0, 0.01, denoise_last=True)
-    sample_rows(lambda x, phi, sigma: -x, None, 3, sampler, Start(torch.zeros(1, 1, 1), (4, 4)), 0, counts.append)
+    condition = Condition(None, torch.zeros(1, 1, 1, 1))
+    sample_rows(lambda x, phi, sigma: -x, condition, 3, sampler, (4, 4), 0, counts.append)
     assert sum(counts) == 3 * sampler.planned_steps()
 
 

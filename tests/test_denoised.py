@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from fgs.data import Patches
-from fgs.denoised import class_features, denoise, denoise_held_out, nearest_centroid_accuracy, noise_residual
+from fgs.denoised import (
+    class_features,
+    class_means,
+    denoise,
+    denoise_held_out,
+    nearest_centroid_accuracy,
+    noise_residual,
+)
 
 GRAYS = (51, 128, 204)
 
@@ -40,6 +47,21 @@ def test_right_wrong_and_no_condition(patches):
     noise = estimates["noisy"] - x
     assert float(noise.std()) == pytest.approx(0.1, rel=0.15)
     torch.testing.assert_close(estimates["none"], (x + noise).mean((2, 3), keepdim=True).expand_as(x))
+
+
+def test_means_are_of_what_is_trained_on():
+    """In colour, over images of two sizes: what is held out is white, and enters nothing."""
+    of_class = []
+    for size, color in ((32, (10, 20, 30)), (64, (40, 80, 120))):
+        image = torch.full((3, size, size), 255, dtype=torch.uint8)
+        image[:, :, : size * 3 // 4] = torch.tensor(color, dtype=torch.uint8)[:, None, None]
+        of_class.append(image)
+    patches = Patches({"a": of_class, "b": of_class[:1]}, 8)
+    means = class_means(patches)
+    assert means.shape == (2, 3, 1, 1)
+    weighted = (torch.tensor([10.0, 20, 30]) * 32**2 + torch.tensor([40.0, 80, 120]) * 64**2) / (32**2 + 64**2)
+    torch.testing.assert_close(255 * means[0].flatten(), weighted)
+    torch.testing.assert_close(255 * means[1].flatten(), torch.tensor([10.0, 20, 30]))
 
 
 def test_psnr_of_errors_that_are_known(patches):

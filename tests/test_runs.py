@@ -272,6 +272,17 @@ def test_a_network_of_three_levels_is_loaded(monkeypatch, tmp_path):
     assert model.targets.shape == (len(model.classes), sum(model.network.widths))
 
 
+def test_a_run_that_knows_the_mean_of_the_mixture_alone_is_loaded(tmp_path):
+    """As runs were written at first: every class starts around it."""
+    finish(Run.start(tmp_path / "run", Recipe(patch=16, batch=4, steps=1)))
+    networks, about = load_checkpoint(tmp_path / "run/network.pt")
+    means = about.pop("means")
+    save_checkpoint(tmp_path / "old.pt", networks, about | {"mean": means.mean(0)})
+    model = load_model(tmp_path / "old.pt")
+    torch.testing.assert_close(model.means, means.mean(0).expand_as(means))
+    torch.testing.assert_close(model.mean, means.mean(0))
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_setting_out_of_range_is_named(name):
     assert getattr(Recipe(), name) == asdict(Recipe())[name]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fgs.data import Patches, read_images
-from fgs.generate import Start, sample_rows
+from fgs.generate import sample_rows
 from fgs.models import load_model
 from fgs.quality import TextureJudge
 from fgs.runs import patches_of
@@ -74,8 +74,8 @@ def test_other_photographs_are_refused(model, patches, fgs, tmp_path):
 @pytest.mark.slow
 def test_its_samples_are_of_their_classes(model, patches):
     """As `docs/shipped.md` reports it for 256 a class, with 32."""
-    start = Start(model.mean, (model.patch, model.patch))
-    x = sample_rows(model.network, model.targets, 32, Request().build_sampler(), start, seed=1)
+    size = (model.patch, model.patch)
+    x = sample_rows(model.network, model.condition(), 32, Request().build_sampler(), size, seed=1)
     judge = TextureJudge.fit(patches)
     found = [judge(x[y], y) for y in range(len(model.classes))]
     hit, real = (torch.tensor([getattr(quality, key) for quality in found]).mean() for key in ("hit", "real_hit"))
