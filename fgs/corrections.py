@@ -127,8 +127,8 @@ CORRECTION, FEWEST = 0.1, 7  # h of the corrections, and calls that leave some f
 def corrected(calls: int, beta: float, sigma_0: float, sigma_inf: float, denoise_last: bool = False) -> Chain:
     """Return `MultiStep` with an eighth of the calls spent on corrections at 5σ_∞, and an eighth from there to the end.
 
-    The first call only finds out where to begin: x ← x̂ + σ_0·z, a `Langevin` update of h = 1. The start lies around the
-    mean of the mixture, x̂ near that of the class, and few steps would not get all the way.
+    The first call only finds out where to begin: x ← x̂ + σ_0·z, a `Langevin` update of h = 1. A start around the mean
+    of a mixture is far from the class, x̂ near it, and few steps would not get all the way.
 
     Args:
         calls: of the network, for each sample.

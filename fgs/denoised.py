@@ -71,10 +71,10 @@ def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, see
     return torch.stack([centroid(network, x) for x in drawn])
 
 
-def class_means(patches: Patches) -> Tensor:
-    """Return m_y, the mean of every class over the pixels trained on, (classes, C, 1, 1)."""
-    regions = (patches.training_regions(y) for y in range(len(patches.classes)))
-    return torch.stack([torch.cat([x.flatten(1) for x in of], 1).mean(1) for of in regions])[..., None, None]
+def class_means(patches: Patches, n: int = 256, seed: int = 0) -> Tensor:
+    """Return m_y, the mean over pixels of n training patches of every class, (classes, C, 1, 1)."""
+    drawn = (patches.training(y, n, seeded(seed, y)) for y in range(len(patches.classes)))
+    return torch.stack([x.mean((0, 2, 3)) for x in drawn])[..., None, None].cpu()
 
 
 @torch.no_grad()

@@ -29,7 +29,10 @@ def centroid(extractor: FeatureExtractor, x: Tensor, sigma: Tensor | None = None
 
 
 def interpolate(phi_a: Tensor, phi_b: Tensor, shares: Tensor) -> Tensor:
-    """Return (1 − α)φ_a + αφ_b for every share α of `shares`, (M,): (M, F), to sample between two classes (Fig. 8)."""
+    """Return (1 − α)φ_a + αφ_b for every share α of `shares`, (M,), to sample between two classes (Fig. 8).
+
+    (F,) give (M, F), and the means of two classes, (C, 1, 1), give (M, C, 1, 1).
+    """
     return torch.lerp(phi_a, phi_b, shares.reshape(-1, *(1,) * phi_a.dim()))
 
 

@@ -53,9 +53,10 @@ class Released:
 class Condition(NamedTuple):
     """What images are asked for, a row each: two means over the data of a class.
 
-    Algorithm 1 starts around the mean m of the mixture. At σ_0 = 1 that is too far: with d pixels, noise around m and
-    the noisy class, around its own mean m_y, are d(m_y − m)²/2σ_0² nats apart, and of a coarse direction in which the
-    class has variance λ², steps without new noise take m − m_y along by λ/√(λ² + σ_0²). So the start is around m_y.
+    Algorithm 1 starts around the mean m of the mixture. At σ_0 = 1 that is too far: noise of d pixels around m and
+    around the mean m_y of a class are d(m_y − m)²/2σ_0² nats apart, 20 for a gray .2 away and 32 × 32 pixels, and the
+    network takes the start at its word. Of m − m_y exact scores keep (λ²/(λ² + σ_0²))^(1/2β), along which a class has
+    variance λ²: for roof tiles .25 at β = .3; the network that ships kept .35. So images start around m_y.
 
     Attributes:
         phi: (rows, F) target features, or labels; None is one row without guidance.
@@ -67,7 +68,8 @@ class Condition(NamedTuple):
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
-        phi = None if self.phi is None else interpolate(self.phi[0], self.phi[1], shares)
+        assert self.phi is not None
+        phi = interpolate(self.phi[0], self.phi[1], shares)
         return Condition(phi, interpolate(self.mean[0], self.mean[1], shares))
 
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:

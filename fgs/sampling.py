@@ -93,7 +93,7 @@ def draw_start(
 
     Args:
         shape: (N, *shape).
-        mean: m, the mean of the mixture, broadcast to `shape`; a tensor gives dtype and device.
+        mean: m, of the mixture or a class, or an image, broadcast to `shape`; a tensor gives dtype and device.
         sigma_0: initial noise level, in the units of x.
         width: sd of the data about `mean`, broadcast to `shape`. The paper leaves it out (0), so its start is narrower
             than the noisy density p_{σ_0}: harmless for small β, never mended at β = 1.

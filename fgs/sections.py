@@ -18,7 +18,8 @@ def describe(model: Model, sampler: StepByStep, seed: int) -> str:
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
         f"images averaged by {recipe.downscale} × {recipe.downscale}{_contrast(recipe)}. Samples: {sampler}, "
-        f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, seed {seed}."
+        f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
+        f"seed {seed}."
     )
 
 
@@ -149,7 +150,8 @@ def _release(found: Found, folder: Path) -> Section:
         "Guidance ends below σ, and the network goes on without φ, as it was also trained to. Free below: the largest "
         f"σ that costs less than {UNCHANGED:g} of the class hit; it should be larger for classes that are farther from "
         f"their nearest other (Pearson's r of the two: {found['r']:.2f}). {FEW} samples a class; classes whose guided "
-        "samples are not hit half the time are left out."
+        "samples are not hit half the time are left out. The start, around the mean of the class, is part of the "
+        "condition, and is not let go."
     )
     drawn = folder / "release.png"
     figures = {"Letting go": drawn} if drawn.exists() else {}
@@ -160,9 +162,9 @@ def _unseen(found: Found, folder: Path) -> Section:
     header = ["image", "distance to itself", "to the nearest class trained on", "which"]
     rows = [[name, line["own"], line["nearest"], line["class"]] for name, line in found["classes"].items()]
     text = (
-        "Samples guided by φ of images that were never trained on: energy distance of their texture statistics to "
-        f"those images and to the classes trained on. {100 * found['share_nearer_to_itself']:.0f} % are nearer to "
-        "themselves."
+        "Samples guided by φ of images that were never trained on, around their mean gray or colour: energy distance "
+        "of their texture statistics to those images and to the classes trained on. "
+        f"{100 * found['share_nearer_to_itself']:.0f} % are nearer to themselves."
     )
     figures = {"Never trained on": folder / "unseen.png"}
     return Section("Images never trained on", text, [Table(header, rows)], figures)

@@ -21,7 +21,7 @@ lesson = Lesson(12)
 # A model comes with the library: a UNet trained by Algorithm 2 on twelve photographs of textures, patches of 32 × 32
 # pixels, gray in [0, 1], the faint ones stretched to a contrast of .1. Its φ is the channel means at the end of its
 # blocks, hundreds of numbers; everything else is as in lessons 9 and 10. `model.targets` are the centroids φ_y, one
-# for each class, and `model.mean` is m, the gray at which sampling starts.
+# for each class, and `model.mean` is m, the gray around which Algorithm 1 starts.
 #
 # The photographs are not in the package, so let the model draw its own: Algorithm 1, in the lines of lesson 10. With h
 # = β = .3 it takes some fifty calls of the network; `denoise_last` takes off the noise that is left at σ_∞.

@@ -1,6 +1,7 @@
 """`fgs sample` as a person meets it, with a network trained for a few steps."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from fgs.generate import Condition, Released, sample_rows
 from fgs.images import write_image
 from fgs.models import load_model
 from fgs.noise import seeded
-from fgs.sample_command import _unique
+from fgs.runs import patches_of
+from fgs.sample_command import Request, _start, _unique, asked
 
 QUICK = ("--steps", 8, "--beta", 0.9)
 
@@ -101,6 +103,35 @@ def test_between_two_classes(fgs, run, tmp_path):
     with np.load(tmp_path / "way/samples.npz") as way, np.load(tmp_path / "end/samples.npz") as end:
         assert way["classes"].tolist() == [a, "α = 0.5", b]
         np.testing.assert_allclose(way["samples"][0], end["samples"][0], atol=1e-5)
+
+
+def test_samples_start_around_the_mean_of_what_is_asked_for(run, textures, photo):
+    model = load_model(run["features"])
+    patches = patches_of(model, textures)
+    grays = [float(patches.training(y, 2000, seeded(7, y)).mean()) for y in range(4)]
+    assert min(abs(a - b) for a, b in combinations(grays, 2)) > 0.02
+    a, b = model.classes[3], model.classes[1]
+
+    def means(**settings):
+        condition = asked(model, Request(**settings))[1]
+        assert condition.mean.shape[1:] == (1, 1, 1)
+        return condition.mean.flatten().tolist()
+
+    assert means() == pytest.approx(grays, abs=0.01)
+    assert means(classes=(a, b)) == pytest.approx([grays[3], grays[1]], abs=0.01)
+    assert means(between=(a, b), alphas=3)[1] == pytest.approx((grays[3] + grays[1]) / 2, abs=0.01)
+    assert means(unguided=True) == pytest.approx([sum(grays) / 4], abs=0.01)
+    kept = model.read(photo, 20)[:, :40, :60]  # 2 × 3 patches side by side
+    assert means(like=(photo,)) == pytest.approx([float(kept.mean())])
+
+
+def test_every_row_starts_at_the_picture(run, photo):
+    model = load_model(run["features"])
+    request = Request(between=model.classes[:2], alphas=3, start=photo, sigma=0.3)
+    condition, size = _start(model, request, asked(model, request)[1])
+    assert size == (50, 60)
+    torch.testing.assert_close(condition.mean, model.read(photo, 20).expand(3, 1, 50, 60))
+    assert len(condition.phi) == 3
 
 
 def test_start_and_release(fgs, run, photo, tmp_path):

@@ -49,18 +49,22 @@ def test_right_wrong_and_no_condition(patches):
     torch.testing.assert_close(estimates["none"], (x + noise).mean((2, 3), keepdim=True).expand_as(x))
 
 
-def test_means_are_of_what_is_trained_on():
-    """In colour, over images of two sizes: what is held out is white, and enters nothing."""
-    of_class = []
+def test_means_are_of_the_patches_trained_on():
+    """In colour, over images of two sizes, weighted by the patches they have: held-out pixels, white, enter nothing."""
+    of_class, places = [], []
     for size, color in ((32, (10, 20, 30)), (64, (40, 80, 120))):
         image = torch.full((3, size, size), 255, dtype=torch.uint8)
         image[:, :, : size * 3 // 4] = torch.tensor(color, dtype=torch.uint8)[:, None, None]
         of_class.append(image)
+        places.append((size - 7) * (size * 3 // 4 - 7))
     patches = Patches({"a": of_class, "b": of_class[:1]}, 8)
-    means = class_means(patches)
+    assert patches.counts.tolist() == [sum(places), places[0]]
+    means = class_means(patches, n=4000)
     assert means.shape == (2, 3, 1, 1)
-    weighted = (torch.tensor([10.0, 20, 30]) * 32**2 + torch.tensor([40.0, 80, 120]) * 64**2) / (32**2 + 64**2)
-    torch.testing.assert_close(255 * means[0].flatten(), weighted)
+    share = places[0] / sum(places)
+    weighted = share * torch.tensor([10.0, 20, 30]) + (1 - share) * torch.tensor([40.0, 80, 120])
+    error = 90 * math.sqrt(share * (1 - share) / 4000)  # of the share of the one among those drawn, in the third colour
+    torch.testing.assert_close(255 * means[0].flatten(), weighted, rtol=0, atol=4 * error)
     torch.testing.assert_close(255 * means[1].flatten(), torch.tensor([10.0, 20, 30]))
 
 

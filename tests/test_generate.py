@@ -22,7 +22,7 @@ def gaussian_class(x, phi=None, sigma=None):
 
 @pytest.mark.parametrize("around", [0.5, 0.3])
 def test_a_start_around_another_mean_is_not_forgotten(around):
-    """Without new noise m − m_y shrinks by √((λ² + σ_∞²)/(λ² + σ_0²)), the flow of a Gaussian; around m_y none is left."""
+    """Without new noise m − m_y shrinks by √((λ² + σ_∞²)/(λ² + σ_0²)), the flow of a Gaussian, and no more."""
     sampler = SISA(h=0.02, beta=1.0, sigma_0=1.0, sigma_inf=0.01, noise_level=known_schedule)
     x = sample_rows(gaussian_class, Condition(None, torch.full((1, 1, 1, 1), around)), 400, sampler, (SIDE, SIDE))
     kept = math.sqrt((LEVEL**2 + 0.01**2) / (LEVEL**2 + 1))
@@ -43,7 +43,7 @@ def test_every_row_starts_around_its_own_mean():
 def test_rows_and_batches_keep_their_order(monkeypatch):
     """A score that jumps to the target tells which φ an image was given, also where batches are smaller than a row."""
     monkeypatch.setattr("fgs.generate.PIXELS", 3 * 16)
-    condition = Condition(torch.tensor([[0.1], [0.6]]), torch.zeros(2, 1, 1, 1))
+    condition = Condition(torch.tensor([[0.1], [0.6]]), torch.tensor([0.3, 0.9]).reshape(2, 1, 1, 1))
     sampler = SISA(h=1.0, beta=1.0, sigma_0=1.0, sigma_inf=0.5, noise_level=known_schedule, denoise_last=True)
 
     def score(x, phi=None, sigma=None):
@@ -52,6 +52,9 @@ def test_rows_and_batches_keep_their_order(monkeypatch):
     x = sample_rows(score, condition, 4, sampler, (4, 4))
     assert x.shape == (2, 4, 1, 4, 4)
     assert x.mean((1, 2, 3, 4)).tolist() == pytest.approx([0.1, 0.6])
+    sampler = SISA(h=1.0, beta=1.0, sigma_0=0.01, sigma_inf=0.005, noise_level=known_schedule)
+    still = sample_rows(lambda x, phi, sigma: 0 * x, condition, 4, sampler, (4, 4))
+    torch.testing.assert_close(still.mean((2, 3, 4)), condition.mean.reshape(2, 1).expand(2, 4), atol=0.015, rtol=0)
     frames = list(trajectory(score, condition, sampler, (4, 4), 2))
     assert frames[-1].mean((1, 2, 3)).tolist() == pytest.approx([0.1, 0.6])
 
@@ -62,4 +65,3 @@ def test_between_two_rows_lie_both_means():
     assert between.phi.tolist() == [[0.0, 2.0], [0.25, 2.5], [1.0, 4.0]]
     assert between.mean.flatten().tolist() == pytest.approx([0.2, 0.3, 0.6])
     assert between.mean.shape == (3, 1, 1, 1)
-    assert ends._replace(phi=None).between(torch.tensor([0.5])).phi is None

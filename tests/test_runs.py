@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fgs import runs
-from fgs.checkpoints import CheckpointError, load_checkpoint
+from fgs.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from fgs.denoising import denoising_loss, inverse_variance, squared
 from fgs.embedding import centroid
 from fgs.images import write_image
