@@ -163,13 +163,15 @@ def single_class(judged: Judged, single: Model) -> Found:
 def release(judged: Judged) -> Found:
     """How early guidance can end (Fig. 13): class hit when it ends at each σ, and the largest σ that changes nothing.
 
-    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one.
+    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one. All classes start
+    around the mean of the mixture, as in Algorithm 1: a start around its own tells a dark class without any guidance.
     """
     model = judged.subject.model
     assert model.targets is not None
+    condition = model.condition()._replace(mean=model.mean.expand_as(model.means))
     hits = {}
     for level in (0.0, *RELEASES):
-        x = judged.draw(Released(model.network, model.network, level), model.condition(), FEW)
+        x = judged.draw(Released(model.network, model.network, level), condition, FEW)
         hits[level] = [found["hit"] for found in judged.classes(x).values()]
     free: list[float | None] = []
     for y in range(len(model.classes)):

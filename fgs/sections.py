@@ -150,8 +150,8 @@ def _release(found: Found, folder: Path) -> Section:
         "Guidance ends below σ, and the network goes on without φ, as it was also trained to. Free below: the largest "
         f"σ that costs less than {UNCHANGED:g} of the class hit; it should be larger for classes that are farther from "
         f"their nearest other (Pearson's r of the two: {found['r']:.2f}). {FEW} samples a class; classes whose guided "
-        "samples are not hit half the time are left out. The start, around the mean of the class, is part of the "
-        "condition, and is not let go."
+        "samples are not hit half the time are left out. All start around the mean of the mixture: φ alone tells the "
+        "class."
     )
     drawn = folder / "release.png"
     figures = {"Letting go": drawn} if drawn.exists() else {}
