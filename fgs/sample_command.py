@@ -30,7 +30,7 @@ SMALLEST = 16  # pixels a side
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
 BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
-"""β by the name of the sampler; in 50 calls `corrected` samples the model that ships best (benchmarks/README.md)."""
+"""β by the name of the sampler; that of `corrected` was chosen on the model that ships (benchmarks/README.md)."""
 SAMPLERS = tuple(BETAS)
 
 
