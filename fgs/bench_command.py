@@ -45,9 +45,10 @@ def _print(about: dict[str, Any], timings: list[Timing]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 120
+    half = about["peak_bfloat16"]
     console.print(
         f"{about['threads']} threads, torch {about['torch']}, matrix peak {about['peak_float32'] / 1e12:.3f} TFLOP/s "
-        f"in float32, {about['peak_bfloat16'] / 1e12:.3f} in bfloat16",
+        f"in float32, {f'{half / 1e12:.3f} in bfloat16' if half else 'no more in bfloat16'}",
         highlight=False,
     )
     table = Table()

@@ -1,11 +1,13 @@
 """`fgs bench`: it counts calls rightly, finds what is known, and says what it leaves out."""
 
 import json
+import time
 
 import pytest
 import torch
 
-from fgs import bench_training
+from fgs import bench_training, recipes
+from fgs.bench_command import _print
 from fgs.bench_images import ImageCase, NoPhotographsError, distance_over_floor, image_case
 from fgs.bench_plots import STYLES
 from fgs.bench_samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
@@ -172,3 +174,28 @@ def test_the_elementary_norm_is_the_fused_one():
 def test_every_sampler_has_a_look_of_its_own():
     assert set(STYLES) == set(SAMPLERS)
     assert len(set(STYLES.values())) == len(STYLES)
+
+
+def test_precision_is_found_with_one_slow_product(monkeypatch):
+    """Where bfloat16 is emulated one product tells."""
+    calls = []
+
+    def mm(a, b):
+        calls.append(a.dtype)
+        time.sleep(0.06 if a.dtype == torch.bfloat16 else 0.001)
+
+    monkeypatch.setattr(torch, "mm", mm)
+    assert recipes.best_precision("cpu") == "float32"
+    assert (calls.count(torch.float32), calls.count(torch.bfloat16)) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"), [("float32", "no more in bfloat16"), ("bfloat16", "2.000 in bfloat16")]
+)
+def test_the_peak_in_bfloat16_is_measured_where_it_is_higher(monkeypatch, capsys, precision, words):
+    monkeypatch.setattr(bench_training, "best_precision", lambda device: precision)
+    monkeypatch.setattr(bench_training, "matrix_peak", lambda dtype: 1e12 if dtype == torch.float32 else 2e12)
+    about = bench_training.machine()
+    assert about["peak_bfloat16"] == (2e12 if precision == "bfloat16" else None)
+    _print(about, [])
+    assert words in capsys.readouterr().out
