@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 from html import escape
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from fgs import evaluate_command, sampled
 from fgs.models import load_model
@@ -129,3 +131,23 @@ def test_the_page_fits_the_screen(report, tmp_path, width):
     inner, outer, broken = map(int, re.search(r"width (\d+) of (\d+), broken (\d+)", done.stdout).groups())
     assert (inner, outer, broken) == (width, width, 0)
     assert "CONSOLE" not in done.stderr
+
+
+def test_release_starts_where_no_class_is_told(run, tmp_path):
+    """From around the mean of the mixture, whatever the class; everything else from around its own."""
+    model, asked = load_model(run["features"]), []
+
+    def draw(score, condition, n):
+        asked.append(condition)
+
+    judged = SimpleNamespace(
+        subject=SimpleNamespace(model=model, folder=tmp_path),
+        draw=draw,
+        classes=lambda x: {name: {"hit": 1.0} for name in model.classes},
+    )
+    sampled.release(judged)
+    assert len(asked) == 1 + len(sampled.RELEASES)
+    for condition in asked:
+        assert torch.equal(condition.phi, model.targets)
+        torch.testing.assert_close(condition.mean, model.means.mean(0).expand_as(model.means))
+    assert model.condition().mean.std() > 0.01
