@@ -115,8 +115,9 @@ def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) 
         OSError: the file cannot be written.
     """
     few = torch.linspace(0, len(case.model.classes) - 1, min(SHOWN, len(case.model.classes))).round().long()
-    targets, means = case.model.condition([case.model.classes[k] for k in few])
-    model = replace(case.model, classes=tuple(case.model.classes[k] for k in few), targets=targets, means=means)
+    names = tuple(case.model.classes[k] for k in few)
+    targets, means = case.model.condition(names)
+    model = replace(case.model, classes=names, targets=targets, means=means)
     small = replace(case, model=model, n=1)
     columns: dict[str, StepByStep] = {}
     for calls in budgets:
