@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fgs.evaluation import Subject, concentration, denoising
-from fgs.images import find_classes
-from fgs.models import Model, load_model
-from fgs.quality import TextureJudge
-from fgs.runs import patches_of
-from fgs.sample_command import Request
-from fgs.sampled import Judged, samples, single_class, ways
+from fgs.evaluation.denoising import Subject, concentration, denoising
+from fgs.images.reading import find_classes
+from fgs.images.model import Model, load_model
+from fgs.measures.judge import TextureJudge
+from fgs.images.run import patches_of
+from fgs.commands.sample import Request
+from fgs.evaluation.samples import Judged, samples, single_class, ways
 
 SAMPLES = 64  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}

@@ -13,11 +13,11 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from toy.config import ToyConfig
-from toy.embedding import measure_embedding
+from toy.learned.embedding import measure_embedding
 from toy.experiment import prepare, run_block
 from toy.judge import Row
-from toy.learned import LEARNED_METHODS, Learned
-from toy.learning import Learning, learn
+from toy.learned.scores import LEARNED_METHODS, Learned
+from toy.learned.training import Learning, learn
 
 FIG6 = {"dim": 64, "std": 0.15, "separation": 1.4 / 0.15, "covariance": "rank1", "noise_level": "pooled"}
 MIXTURES = {

@@ -1,89 +1,42 @@
 """Feature-guided score diffusion: sampling conditional densities by pushing features to those of a class.
 
 The library follows Kadkhodaie, Mallat & Simoncelli (2024). Everything speaks three protocols, `FeatureExtractor`,
-`ProjectedScore` and `SISASampler`; exact examples of them are in the package `toy`.
+`ProjectedScore` and `SISASampler`; exact examples of them are in the package `toy`. The files beside this one are the
+method, symbol by symbol; the folders are the rooms that it is used in.
 """
 
-from fgs.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from importlib.metadata import version
+
 from fgs.corrections import Chain, Langevin
-from fgs.data import Patches, draw_images, read_images
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
 from fgs.embedding import centroid, conditioned, density_distances, euclidean_fit, interpolate, nearest_mean, separation
 from fgs.features import channel_means, match_means
 from fgs.few_steps import FewSteps, Heun, MultiStep
-from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
+from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
+from fgs.images import Patches, draw_images, load_model, read_images
 from fgs.measures import class_hit, energy_distance, mean_and_sd, sliced_wasserstein_2, two_sample_floor, wasserstein_1
-from fgs.networks import MLP, GuidedMLP, LabelMLP
+from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
 from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing, within
-from fgs.textures import Texture, draw_textures
-from fgs.training import Budget, NotFiniteError, Record, Trainer
-from fgs.unet import GuidedUNet, LabelUNet, UNet, receptive_field
+from fgs.training import Budget, Trainer, load_checkpoint, save_checkpoint
+from fgs.validate import validate
 
-__all__ = [
-    "MLP",
-    "SISA",
-    "Budget",
-    "Chain",
-    "Checkpoint",
-    "CheckpointError",
-    "ClassifierFreeGuidance",
-    "ClassifierGuidance",
-    "FeatureExtractor",
-    "FewSteps",
-    "GuidedMLP",
-    "GuidedUNet",
-    "Heun",
-    "LabelMLP",
-    "LabelUNet",
-    "Langevin",
-    "MultiStep",
-    "NotConvergingError",
-    "NotFiniteError",
-    "Patches",
-    "ProjectedScore",
-    "Record",
-    "SISASampler",
-    "Samples",
-    "Step",
-    "StepByStep",
-    "Texture",
-    "Trainer",
-    "UNet",
-    "add_noise",
-    "centroid",
-    "channel_means",
-    "class_hit",
-    "clean_classifier",
-    "conditioned",
-    "denoising_loss",
-    "density_distances",
-    "draw_images",
-    "draw_start",
-    "draw_textures",
-    "energy_distance",
-    "euclidean_fit",
-    "fixed",
-    "growing",
-    "interpolate",
-    "inverse_variance",
-    "known_schedule",
-    "load_checkpoint",
-    "log_uniform",
-    "match_means",
-    "mean_and_sd",
-    "nearest_mean",
-    "per_sample",
-    "pooled",
-    "read_images",
-    "receptive_field",
-    "save_checkpoint",
-    "separation",
-    "sliced_wasserstein_2",
-    "two_sample_floor",
-    "uniform",
-    "unweighted",
-    "wasserstein_1",
-    "within",
+__version__ = version("fgs")
+
+# fmt: off
+__all__ = [  # noqa: RUF022 by what they are for
+    "FeatureExtractor", "ProjectedScore", "SISASampler", "Samples",  # the protocols
+    "add_noise", "known_schedule", "per_sample", "pooled",  # noise
+    "SISA", "FewSteps", "Heun", "MultiStep", "Langevin", "Chain", "StepByStep", "Step",  # samplers
+    "draw_start", "fixed", "growing", "within", "NotConvergingError",
+    "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
+    "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores
+    "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",
+    "validate",  # yours
+    "MLP", "GuidedMLP", "LabelMLP", "UNet", "GuidedUNet", "LabelUNet", "receptive_field",  # networks
+    "Trainer", "Budget", "save_checkpoint", "load_checkpoint",  # training
+    "Patches", "draw_images", "read_images", "load_model",  # images
+    "class_hit", "energy_distance", "mean_and_sd", "sliced_wasserstein_2", "two_sample_floor", "wasserstein_1",
 ]
+# fmt: on

@@ -59,10 +59,9 @@ class Langevin(StepByStep):
         return self.calls
 
     @torch.no_grad()
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    def _updates(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        """Yield every update; arguments as in `FewSteps.iterate`."""
         sigma = x.new_tensor(self.sigma)
         gamma = per_row(sigma * math.sqrt(2 * self.h - self.h**2), x)
         for k in range(1, self.calls + 1):
@@ -109,10 +108,9 @@ class Chain(StepByStep):
         """Count the calls of the network."""
         return sum(part.planned_steps() for part in self.parts)
 
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    def _updates(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        """Yield every update of every part."""
         done = 0
         for part in self.parts:
             for step in part.iterate(score, x, phi, generator):

@@ -40,3 +40,9 @@ def match_means(h: Tensor, target: Tensor, gain: Tensor | float = 1.0) -> Tensor
         raise ValueError(f"h: needs shape (N, C, *positions) with two positions or more, got {tuple(h.shape)}")
     shift = gain * (target - channel_means(h))
     return h + shift.reshape(shift.shape + (1,) * (h.dim() - 2)).to(h.dtype)
+
+
+def require_phi(phi: Tensor, length: int) -> None:
+    """Raise a ValueError that names both lengths, if φ is not what a network takes."""
+    if phi.shape[-1] != length:
+        raise ValueError(f"phi: {phi.shape[-1]} features, the network has {length}")

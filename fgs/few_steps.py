@@ -27,8 +27,9 @@ not be told apart (benchmarks/README.md).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -115,29 +116,35 @@ class FewSteps(StepByStep):
         return coefficients((self.sigma_inf / self.sigma_0) ** (1 / self.updates()), self.beta)
 
     @torch.no_grad()
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    def _updates(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        """Yield every update on the way from x_{σ_0} to x_{σ_∞}; a sample depends on its own start and the seed alone.
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            return x + score(x, phi, sigma)
 
-        Args:
-            score: the projected score.
-            x: (N, *shape) the start, see `fgs.sampling.draw_start`.
-            phi: (F,) or (N, F) target features; None is Algorithm 3.
-            generator: CPU generator of the injected noise; None is torch's own.
-
-        Raises:
-            NotConvergingError: x is no longer finite.
-        """
-        h = self.step.h
-        sigma = x.new_tensor(self.sigma_0)
+        (h, w, _), sigma, before = self.step, x.new_tensor(self.sigma_0), None
         for k in range(1, self.updates() + 1):
             s = score(x, phi, sigma)
             x_hat, sigma = x + s, self.noise_level(s, sigma)
-            x, sigma = x + h * s + self._noise(x, sigma, generator), self._next(sigma)
-            yield _checked(x, x_hat, sigma, k)
+            there, sigma = x + h * s + self._noise(x, sigma, generator), self._next(sigma)
+            x = there + w * (self._at_end(x_hat, before, partial(denoise, there, sigma)) - x_hat)
+            before = x_hat
+            if not torch.isfinite(x).all():
+                raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
+            yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
         if self.denoise_last:
-            yield _last(x + score(x, phi, sigma), sigma, self.updates())
+            x_hat = denoise(x, sigma)
+            yield Step(x_hat, x_hat, sigma, self.updates(), torch.zeros_like(sigma, dtype=torch.bool))
+
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
+        """Return x̂_1, what x̂ comes to at the end of a step: held, it is x̂_0.
+
+        Args:
+            x_hat: x̂_0, at the begin of the step.
+            before: x̂_0 of the step before; None at the first.
+            there: gives x̂ where this step leads, by a call of the network.
+        """
+        return x_hat
 
     def _noise(self, x: Tensor, sigma: Tensor, generator: Generator | None) -> Tensor:
         """γz; nothing is drawn at β = 1."""
@@ -165,22 +172,8 @@ class Heun(FewSteps):
         """Count the calls of the network: the size of the job ahead."""
         return 2 * self.updates() + self.denoise_last
 
-    @torch.no_grad()
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Iterator[Step]:
-        """Yield every update; the arguments and errors are those of `FewSteps.iterate`."""
-        h, w, _ = self.step
-        sigma = x.new_tensor(self.sigma_0)
-        for k in range(1, self.updates() + 1):
-            s = score(x, phi, sigma)
-            x_hat, sigma = x + s, self.noise_level(s, sigma)
-            there, sigma_k = x + h * s + self._noise(x, sigma, generator), self._next(sigma)
-            x_hat_there = there + score(there, phi, sigma_k)
-            x, sigma = there + w * (x_hat_there - x_hat), sigma_k
-            yield _checked(x, x_hat_there, sigma, k)
-        if self.denoise_last:
-            yield _last(x + score(x, phi, sigma), sigma, self.updates())
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
+        return there()
 
 
 @dataclass(frozen=True)
@@ -192,30 +185,5 @@ class MultiStep(FewSteps):
     the tests), and at equal calls its error was a quarter of that of `Heun`.
     """
 
-    @torch.no_grad()
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
-    ) -> Iterator[Step]:
-        """Yield every update; the arguments and errors are those of `FewSteps.iterate`."""
-        h, w, _ = self.step
-        sigma, before = x.new_tensor(self.sigma_0), None
-        for k in range(1, self.updates() + 1):
-            s = score(x, phi, sigma)
-            x_hat, sigma = x + s, self.noise_level(s, sigma)
-            x = x + h * s + self._noise(x, sigma, generator)
-            if before is not None:
-                x = x + w * (x_hat - before)
-            sigma, before = self._next(sigma), x_hat
-            yield _checked(x, x_hat, sigma, k)
-        if self.denoise_last:
-            yield _last(x + score(x, phi, sigma), sigma, self.updates())
-
-
-def _checked(x: Tensor, x_hat: Tensor, sigma: Tensor, k: int) -> Step:
-    if not torch.isfinite(x).all():
-        raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
-    return Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
-
-
-def _last(x_hat: Tensor, sigma: Tensor, k: int) -> Step:
-    return Step(x_hat, x_hat, sigma, k, torch.zeros_like(sigma, dtype=torch.bool))
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
+        return x_hat if before is None else 2 * x_hat - before

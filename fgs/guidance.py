@@ -1,7 +1,7 @@
-"""Guidance by the likelihood of the class, as projected scores (Section 2): what the paper argues against.
+"""Scores made of scores: guidance by the likelihood of the class (Section 2), and guidance that ends on the way.
 
-Both rules weight the likelihood gradient of Bayes' rule (Eq. 4). Their φ is a class as a one-hot vector, (K,) or
-(N, K); φ = None is the score without guidance.
+The rules of Section 2, which the paper argues against, weight the likelihood gradient of Bayes' rule (Eq. 4). Their φ
+is a class as a one-hot vector, (K,) or (N, K); φ = None is the score without guidance.
 """
 
 from collections.abc import Callable
@@ -77,3 +77,34 @@ def clean_classifier(log_likelihood: LogLikelihood, sigma_clean: float) -> LogLi
         sigma_clean: the noise level that the classifier knows, in the units of x.
     """
     return lambda x, sigma: log_likelihood(x, sigma.new_tensor(sigma_clean))
+
+
+@dataclass(frozen=True)
+class Released:
+    """A score whose guidance ends below a noise level (Fig. 13).
+
+    Attributes:
+        guided: followed above, with the φ that is given, or None.
+        free: followed below, with φ = None; it may be the same object.
+        level: σ at which it lets go.
+    """
+
+    guided: ProjectedScore
+    free: ProjectedScore
+    level: float
+
+    def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+        """Return s, the shape of x; arguments as in `ProjectedScore`, but σ must be given.
+
+        Raises:
+            ValueError: σ is not given.
+        """
+        if sigma is None:
+            raise ValueError("sigma: needed to know when to let go")
+        below = (sigma < self.level).expand(len(x))
+        if bool(below.all()):
+            return self.free(x, None, sigma)
+        s = self.guided(x, phi, sigma)
+        if not bool(below.any()):
+            return s
+        return torch.where(per_row(below, x), self.free(x, None, sigma), s)

@@ -5,6 +5,7 @@ Section 3). Whatever answers to `ProjectedScore` (an exact score, a forcing term
 through the same sampler and the same measures.
 """
 
+import inspect
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
@@ -75,3 +76,15 @@ class SISASampler(Protocol):
             generator: source of the injected noise; None is torch's own.
         """
         ...
+
+
+def require_score(score: object) -> None:
+    """Raise a TypeError that says what a `ProjectedScore` takes, if `score` cannot be called so."""
+    called = getattr(score, "forward", score)  # of a module, whose own call takes anything
+    try:
+        inspect.signature(called).bind(None, None, None)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"score: a ProjectedScore is called as score(x, phi, sigma) and returns x̂ − x; this one does not take that "
+            f"({error}). Wrap it: lambda x, phi=None, sigma=None: denoiser(x) − x"
+        ) from None

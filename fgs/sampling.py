@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.noise import NoiseLevel, known_schedule, per_row, per_sample, standard_normal
-from fgs.protocols import ProjectedScore, Samples
+from fgs.protocols import ProjectedScore, Samples, require_score
 
 Schedule = Callable[[float, int], float]
 """(h, k) -> the size of step k = 1, 2, …"""
@@ -67,16 +67,36 @@ class StepByStep(Protocol):
     def planned_steps(self) -> int:
         """Count the calls of the network: the size of the job ahead."""
 
+    def _updates(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
+    ) -> Iterator[Step]:
+        """Yield every update of a batch that is not empty: what makes one sampler differ from another."""
+
     def iterate(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
     ) -> Iterator[Step]:
-        """Yield every update; arguments as in `SISASampler`."""
+        """Yield every update on the way from x_{σ_0} to x_{σ_∞}, of an empty batch none.
+
+        A sample depends on its own start and on the seed, not on its neighbours.
+
+        Args:
+            score: the projected score.
+            x: (N, *shape) the start, see `draw_start`.
+            phi: (F,) or (N, F) target features; None is Algorithm 3.
+            generator: CPU generator of the injected noise; None is torch's own.
+
+        Raises:
+            TypeError: the score cannot be called as a `ProjectedScore`.
+            NotConvergingError: x is no longer finite, or σ does not come down.
+        """
+        require_score(score)
+        return self._updates(score, x, phi, generator) if len(x) else iter(())
 
     def __call__(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
     ) -> Samples:
         """Return what the last update leaves, and how many moved each sample; arguments and errors as in `iterate`."""
-        steps = torch.zeros(len(x), dtype=torch.long, device=x.device)
+        steps, sigma = torch.zeros(len(x), dtype=torch.long, device=x.device), x.new_tensor(self.sigma_0)
         for step in self.iterate(score, x, phi, generator):
             x, sigma, steps = step.x, step.sigma, steps + step.moved
         return Samples(x, steps, sigma.expand(len(x)))
@@ -150,22 +170,10 @@ class SISA(StepByStep):
             raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {self.sigma_0}), got {self.sigma_inf}")
 
     @torch.no_grad()
-    def iterate(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None = None, generator: Generator | None = None
+    def _updates(
+        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        """Yield every update on the way from x_{σ_0} to x_{σ_∞}.
-
-        Finished samples stay as they are and cost no call while others go on, and every step draws noise for all rows:
-        a sample depends on its own start and on the seed, not on its neighbours.
-
-        Args:
-            score: the projected score.
-            x: (N, *shape) the start, see `draw_start`.
-            phi: (F,) or (N, F) target features; None is Algorithm 3.
-            generator: CPU generator of the injected noise; None is torch's own.
-
-        Raises:
-            NotConvergingError: σ grows, x is no longer finite, or `max_steps` is reached.
+        """Yield the updates; finished samples stay as they are and cost no call, and noise is drawn for all rows.
 
         Warns:
             UserWarning: σ is estimated from the residual where the data can have no fewer dimensions than x has.

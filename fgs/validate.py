@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fgs.noise import per_row, seeded, standard_normal
-from fgs.protocols import FeatureExtractor, ProjectedScore
+from fgs.protocols import FeatureExtractor, ProjectedScore, require_score
 
 
 class GuidedNetwork(FeatureExtractor, ProjectedScore, Protocol):
@@ -48,7 +48,7 @@ def validate(network: GuidedNetwork, x: Tensor, sigma: float = 0.1) -> list[Find
     if len(x) < 4:
         raise ValueError(f"x: needs four signals or more, got {len(x)}")
     level = x.new_tensor(sigma)
-    laws = (_score_shape, _feature_shape, _rows, _self_matching, _broadcast, _guidance, _scale, _shift, _finite)
+    laws = (_call, _score_shape, _feature_shape, _rows, _self_matching, _broadcast, _guidance, _scale, _shift, _finite)
     return [_try(law, network, x, level) for law in laws]
 
 
@@ -63,6 +63,12 @@ def _try(law: Law, network: GuidedNetwork, x: Tensor, sigma: Tensor) -> Finding:
     except Exception as error:  # a user's network may raise anything
         advice = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return Finding(name, not advice, advice)
+
+
+def _call(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:
+    """It is called as s(x, φ, σ)."""
+    require_score(network)
+    return ""
 
 
 def _score_shape(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> str:

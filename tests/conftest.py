@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import cli
-from fgs import runs
-from fgs.data import write_textures
-from fgs.recipes import Recipe
-from fgs.runs import Run
+from fgs.images import run as runs
+from fgs.images.patches import write_textures
+from fgs.images.recipe import Recipe
+from fgs.images.run import Run
 from toy import GaussianMixture
 
 torch.set_num_threads(1)  # the tensors are small: more threads only wait for each other
@@ -76,6 +76,6 @@ def run(textures, tmp_path_factory):
             guidance = "none" if name == "single" else name
             settings = {"patch": 20, "batch": 8, "steps": 60, "learning_rate": 3e-3, "data": str(textures)}
             folders[name] = tmp_path_factory.mktemp("runs") / name
-            for _ in Run.start(folders[name], Recipe(guidance=guidance, class_=of_run, **settings)).train():
+            for _ in Run.start(folders[name], Recipe(guidance=guidance, class_=tuple(of_run), precision="float32", device="cpu", **settings)).train():
                 pass
     return folders

@@ -12,11 +12,11 @@ from fgs.bench_images import ImageCase, NoPhotographsError, distance_over_floor,
 from fgs.bench_plots import STYLES
 from fgs.bench_samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
 from fgs.bench_training import BATCH, ElementaryNorm, count, operations
-from fgs.models import load_model
+from fgs.images.model import load_model
 from fgs.noise import seeded
-from fgs.quality import TextureJudge
-from fgs.recipes import DEFAULTS, Recipe, cost
-from fgs.runs import patches_of
+from fgs.measures.judge import TextureJudge
+from fgs.images.recipe import DEFAULTS, Recipe, cost
+from fgs.images.run import patches_of
 from toy.bench import exact_cases
 
 

@@ -1,7 +1,6 @@
 """Densities with a known answer: the exact Gaussian mixture, the forcing term of Section 3, and learned scores."""
 
 from toy.config import ToyConfig
-from toy.embedding import Embedding, measure_embedding
 from toy.experiment import run_toy
 from toy.gains import posterior_gain, power_gain, release_level, separation_gain
 from toy.geometry import (
@@ -14,8 +13,9 @@ from toy.geometry import (
     rank1_covariances,
 )
 from toy.judge import Judge
-from toy.learned import Learned
-from toy.learning import Learning, learn
+from toy.learned.embedding import Embedding, measure_embedding
+from toy.learned.scores import Learned
+from toy.learned.training import Learning, learn
 from toy.mixture import GaussianMixture
 from toy.scores import ExactScore, ForcedScore
 

@@ -1,14 +1,17 @@
-"""The settings of `fgs toy`, and the mixture and the sampler that they describe."""
+"""The options of `fgs toy`, and the mixture and the sampler that they describe."""
 
 import math
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 import torch
 
+from fgs.common.options import Option, at_least, one_of, positive, require
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA, Schedule, fixed, growing
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
-from toy.learned import LEARNED_METHODS, network_of
+from toy.learned.scores import LEARNED_METHODS, network_of
 from toy.methods import ALL_METHODS, DEFAULT_METHODS
 from toy.mixture import GaussianMixture
 
@@ -20,72 +23,96 @@ LAYOUTS = ("line", "random")
 MEANS = 0  # what the seed is used for
 
 
+_mixture, _sampler = (partial(Option, panel=panel) for panel in ("Mixture", "Sampler"))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f"weights: must be numbers with commas between, as .9,.1, got {text}") from None
+
+
+def _names(lists: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for names in lists for name in names.split(",")))
+
+
 @dataclass(frozen=True)
 class ToyConfig:
-    """The settings of `fgs toy`, by the names of its options.
+    """The mixture of `fgs toy`, and how one class of it is sampled.
 
     Raises:
         ValueError: a setting is out of range; the message begins with its name.
     """
 
-    components: int = 2
-    dim: int = 1
-    separation: float = 10.0
-    std: float = 0.1
-    weights: tuple[float, ...] | None = None
-    means: str = "line"
-    covariance: str = "isotropic"
-    target: int = 0
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    samples: int = 5000
-    seed: int = 0
-    h: float = 0.05
-    beta: float = 0.1
-    schedule: str = "fixed"
-    noise_level: str = "known"
-    sigma_start: float | None = None
-    sigma_end: float | None = None
+    components: Annotated[int, _mixture("Number K of Gaussians.")] = 2
+    dim: Annotated[int, _mixture("Dimension d of x.")] = 1
+    separation: Annotated[float, _mixture("Distance of neighbouring means, in units of λ.")] = 10.0
+    std: Annotated[float, _mixture("λ, the sd of one class.")] = 0.1
+    weights: Annotated[
+        tuple[float, ...] | None,
+        _mixture("K weights of sum 1, as .9,.1; equal if left out.", typed=str, read=_numbers),
+    ] = None
+    means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", metavar="line|random")] = "line"
+    covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ with u to the nearest mean.", metavar="isotropic|rank1")] = (
+        "isotropic"
+    )
+    target: Annotated[int, _mixture("The class to sample, from 0.")] = 0
+    methods: Annotated[
+        tuple[str, ...],
+        _sampler(
+            "Rows of the table, as exact,cfg1; may be given again. exact, forcing, forcing_posterior, cfg1, cfg4, "
+            "classifier, classifier_clean, mixture (all of these if left out), forcing_constant, forcing_power; with "
+            "networks also learned, learned_n1, label, label_cfg1, label_cfg4, learned_mixture (all if left out).",
+            flag="--method",
+            read=_names,
+        ),
+    ] = DEFAULT_METHODS
+    samples: Annotated[int, _sampler("Samples of each method.")] = 5000
+    seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
+    h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
+    beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
+    schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", metavar="fixed|growing")] = "fixed"
+    noise_level: Annotated[
+        str,
+        _sampler(
+            "Where σ is taken from: the schedule, or the residual of each sample or of the batch.",
+            metavar="known|per-sample|pooled",
+        ),
+    ] = "known"
+    sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
+    sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
 
     def __post_init__(self) -> None:
-        def require(holds: bool, name: str, what: str) -> None:
-            if not holds:
-                raise ValueError(f"{name}: {what}, got {getattr(self, name)}")
-
-        for name in ("components", "dim"):
-            require(getattr(self, name) >= 1, name, "must be at least 1")
-        for name in ("separation", "std"):
-            require(0 < getattr(self, name) < math.inf, name, "must be positive and finite")
+        at_least(self, components=1, dim=1, samples=2)
+        positive(self, "separation", "std", "sigma_start", "sigma_end")
         for name in ("h", "beta"):
-            require(0 < getattr(self, name) <= 1, name, "must lie in (0, 1]")
-        for name in ("sigma_start", "sigma_end"):
-            value = getattr(self, name)
-            require(value is None or 0 < value < math.inf, name, "must be positive and finite")
+            require(self, name, 0 < getattr(self, name) <= 1, "must lie in (0, 1]")
         if self.weights is not None:
-            require(len(self.weights) == self.components, "weights", "must be one number for each component")
-            require(all(0 < w < math.inf for w in self.weights), "weights", "must be positive and finite")
-            require(abs(sum(self.weights) - 1) < 1e-6, "weights", "must sum to 1")
-        require(0 <= self.target < self.components, "target", f"must lie in 0 … {self.components - 1} (components − 1)")
-        require(self.samples >= 2, "samples", "must be at least 2")
-        require(0 <= self.seed < 2**63, "seed", "must lie in [0, 2⁶³)")
-        for name, known in (
-            ("means", LAYOUTS),
-            ("covariance", COVARIANCES),
-            ("schedule", SCHEDULES),
-            ("noise_level", NOISE_LEVELS),
-        ):
-            require(getattr(self, name) in known, name, f"must be one of {', '.join(known)}")
-        unknown = [method for method in self.methods if method not in (*ALL_METHODS, *LEARNED_METHODS)]
+            weights = self.weights
+            require(self, "weights", len(weights) == self.components, "must be one number for each component")
+            require(self, "weights", all(0 < w < math.inf for w in weights), "must be positive and finite")
+            require(self, "weights", abs(sum(weights) - 1) < 1e-6, "must sum to 1")
+        at_least(self, target=0)
+        require(self, "seed", 0 <= self.seed < 2**63, "must lie in [0, 2⁶³)")
+        one_of(self, means=LAYOUTS, covariance=COVARIANCES, schedule=SCHEDULES, noise_level=NOISE_LEVELS)
+        known = (*ALL_METHODS, *LEARNED_METHODS)
+        unknown = [method for method in self.methods if method not in known]
         if unknown or not self.methods:
-            names = ", ".join((*ALL_METHODS, *LEARNED_METHODS))
-            raise ValueError(f"method: must be of {names}, got {', '.join(unknown) or 'none'}")
+            raise ValueError(f"method: must be of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
 
     def networks(self) -> set[str]:
         """Return the names of the networks that the methods need."""
         return {network_of(method) for method in self.methods if method in LEARNED_METHODS}
 
     def build_mixture(self) -> GaussianMixture:
-        """Build the mixture that the settings describe; random means are drawn from the seed."""
+        """Build the mixture that the settings describe; random means are drawn from the seed.
+
+        Raises:
+            ValueError: it has no class `target`.
+        """
         K, d, spacing = self.components, self.dim, self.separation * self.std
+        require(self, "target", self.target < K, f"must lie in 0 … {K - 1} (components − 1)")
         if self.means == "line":
             means = means_on_line(K, d, spacing)
         else:

@@ -13,10 +13,10 @@ from fgs.noise import known_schedule, seeded
 from fgs.protocols import Samples
 from fgs.sampling import SISA, NotConvergingError, draw_start
 from toy.config import ToyConfig
-from toy.embedding import Embedding, measure_embedding
 from toy.geometry import LARGEST_SHORTFALL, residual_shortfall
 from toy.judge import Judge, Row
-from toy.learned import LEARNED_METHODS, Learned
+from toy.learned.embedding import Embedding, measure_embedding
+from toy.learned.scores import LEARNED_METHODS, Learned
 from toy.methods import Method, build_method
 from toy.mixture import GaussianMixture
 
@@ -109,7 +109,7 @@ def run_toy(
     Args:
         config: the settings.
         advance: told of the steps done, for a progress bar.
-        learned: the networks, if `config.methods` has learned ones; see `toy.learning.learn`.
+        learned: the networks, if `config.methods` has learned ones; see `toy.learned.training.learn`.
     """
     judge, sampler = prepare(config)
     if learned:

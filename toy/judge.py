@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import Generator, Tensor
 
-from fgs.measures import Distance, class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
+from fgs.measures.distances import Distance, class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.noise import add_noise, seeded
 from toy.geometry import ClassAxis, class_axis
 from toy.mixture import GaussianMixture

@@ -1,11 +1,17 @@
 """A Gaussian mixture whose noisy density, score and posterior are exact at every noise level."""
 
 import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from fgs.noise import standard_normal
+
+Values = Tensor | Sequence[Any] | NDArray[Any]
 
 
 class GaussianMixture:
@@ -15,7 +21,8 @@ class GaussianMixture:
     that stand out, so that a rank-1 or an isotropic covariance costs no d×d products. All is computed by log-sum-exp.
 
     Args:
-        weights: (K,) π, positive, sum 1.
+        weights: (K,) π, positive, sum 1. Like the others a tensor, or what `torch.as_tensor` makes one of; all come to
+            one dtype, in which everything is computed, whatever that of x.
         means: (K, d) m_y.
         covariances: (K, d, d) Σ_y, symmetric, positive semi-definite; singular ones have no density at σ = 0.
 
@@ -23,7 +30,8 @@ class GaussianMixture:
         ValueError: a shape or a value is not as above; the message begins with the argument's name.
     """
 
-    def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
+    def __init__(self, weights: Values, means: Values, covariances: Values) -> None:
+        weights, means, covariances = _together(weights, means, covariances)
         K, d = _check_parameters(weights, means, covariances)
         self.weights, self.means, self.covariances = weights, means, covariances
         self.centre = weights @ means  # m, the mean of the mixture
@@ -113,7 +121,7 @@ class GaussianMixture:
         """
         p = self._log_joint(x, sigma, weights).softmax(0)  # (K, N)
         floor, spread = self._variances(sigma)
-        x = x - self.centre
+        x = x.to(self.centre) - self.centre
         a = p / floor  # −∇log p_{σ,y} = (x − m_y)/floor, corrected along the axes
         b = (p[:, None] * (1 / spread - 1 / floor[:, None]) * self._along(x)).flatten(0, 1)  # (K·r, N)
         score: Tensor = a.T @ self._m - a.sum(0)[:, None] * x - b.T @ self.axes
@@ -132,13 +140,13 @@ class GaussianMixture:
     def _log_joint(self, x: Tensor, sigma: Tensor | float, weights: Tensor | None) -> Tensor:
         """Log π_y p_{σ,y}(x): (K, N)."""
         floor, spread = self._variances(sigma)
-        x = x - self.centre
+        x = x.to(self.centre) - self.centre
         along = self._along(x)
         distance = x.square().sum(1) - 2 * self._m @ x.T + self._m.square().sum(1)[:, None]  # |x − m_y|²
         off = distance - along.square().sum(1)  # its part off the axes
         quadratic = off / floor + (along.square() / spread).sum(1)
         log_determinant = (self.d - spread.shape[1]) * floor.log() + spread.log().sum(1)
-        prior = (self.weights if weights is None else weights).reshape(-1, self.K).T  # (K, 1 or N)
+        prior = (self.weights if weights is None else weights.to(self.weights)).reshape(-1, self.K).T  # (K, 1 or N)
         return prior.log() - 0.5 * (quadratic + log_determinant + self.d * math.log(2 * math.pi))
 
     def _along(self, x: Tensor) -> Tensor:
@@ -153,6 +161,13 @@ class GaussianMixture:
         if bool((floor <= 0).any()):
             raise ValueError("sigma: a singular covariance has no density at sigma = 0; give a sigma > 0")
         return floor, self.spread[:, :, None] + variance
+
+
+def _together(*values: Values) -> list[Tensor]:
+    """Return all as tensors of one floating-point dtype, that of those which have one."""
+    dtypes = [torch.as_tensor(value).dtype for value in values if hasattr(value, "dtype")]
+    dtype = reduce(torch.promote_types, dtypes, torch.float16) if dtypes else torch.get_default_dtype()
+    return [torch.as_tensor(value, dtype=dtype) for value in values]
 
 
 def _check_parameters(weights: Tensor, means: Tensor, covariances: Tensor) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What a run of `fgs toy` leaves: the tables on the screen, and the files of --out."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +7,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from fgs.files import atomic
+from fgs.common.files import atomic, write_text
+from fgs.common.text import json_text
 from toy.experiment import Block, Stage2, ToyResult
-from toy.figures import save_animation, save_figure
-from toy.learned_figures import save_classes, save_embedding
+from toy.figures import save_animation, save_panels
+from toy.learned.figures import save_classes, save_embedding
 
 
 def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
@@ -26,9 +26,8 @@ def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
     }
     with atomic(folder / "samples.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    with atomic(folder / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(result.metrics(), indent=2) + "\n")
-    save_figure(result, folder / "figure.png")
+    write_text(folder / "metrics.json", json_text(result.metrics()) + "\n")
+    save_panels(result, folder / "figure.png")
     if result.stage2 and result.stage2.classes:
         save_classes(result, result.stage2, folder / "classes.png")
         save_embedding(result, result.stage2, folder / "embedding.png")
@@ -42,13 +41,15 @@ def print_toy(result: ToyResult) -> None:
     if not console.is_terminal:
         console.width = 120
     config, judge, first = result.config, result.judge, result.blocks[0].sampler
-    apart = f"means {config.means}, {config.separation:g}λ apart, " if config.components > 1 else ""
-    console.print(
-        f"\n{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}, {apart}"
-        f"{config.covariance}, λ = {judge.axis.width:g}; class {config.target}, N = {config.samples};",
-        f"h = {first.h:g} {config.schedule}, {config.noise_level} σ from {first.sigma_0:.4g} to {first.sigma_inf:.3g}",
-        highlight=False,
+    mixture = f"{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}"
+    mixture += f", {config.covariance}, λ = {judge.axis.width:g}"
+    apart = f"means {config.means}, {config.separation:g}λ apart; " if config.components > 1 else ""
+    steps = (
+        f"h = {first.h:g} {config.schedule}, {config.noise_level} σ from {first.sigma_0:.4g} to {first.sigma_inf:.3g}"
     )
+    # a line each: a terminal of 80 columns breaks none of them in its middle
+    for line in ("", mixture, f"{apart}class {config.target}, N = {config.samples}", steps):
+        console.print(line, highlight=False, soft_wrap=True)
     for block in result.blocks:
         console.print(_table(block, energy=judge.energy_floor is not None))
     floors = f"Floor, true to true samples: W1 along u {judge.floor:.3g} (N = {config.samples})"

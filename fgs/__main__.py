@@ -1,0 +1,5 @@
+"""`python -m fgs`: the command line."""
+
+from cli import main
+
+main()

@@ -1,0 +1,134 @@
+"""What the commands say on stderr: errors of one line, and bars, which are silent where it is no terminal."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from fgs.common.files import TakenError, output_folder
+from fgs.images.reading import UnusableError
+from fgs.sampling import NotConvergingError
+from fgs.training import CheckpointError, Record
+
+
+class Watch(Protocol):
+    """Is told of every step of a training: of which network, and what else to say of it."""
+
+    def __call__(self, name: str, record: Record, detail: str = "") -> None:
+        """Show the step."""
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one line on stderr and exit: code 2 for wrong usage, 1 for a failed run."""
+    print(f"fgs: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def warn_of(skipped: Iterable[object]) -> None:
+    """Name the files that were left out, a line each."""
+    for entry in skipped:
+        print(f"fgs: warning: left out {entry}", file=sys.stderr)
+
+
+@contextmanager
+def usage_errors(data: str = "--data") -> Iterator[None]:
+    """Make of what is raised about the options, and what they name, one line on stderr and exit code 2.
+
+    Args:
+        data: option whose folder is read here.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        fail(f"RUN: {error}", 2)
+    except UnusableError as error:
+        fail(str(error), 2)
+    except ValueError as error:
+        fail(as_option(error), 2)
+    except OSError as error:
+        fail(f"{data}: {error.filename}: {error.strerror}", 2)
+
+
+@contextmanager
+def results_in(out: Path, new: bool = True, option: str = "--out") -> Iterator[Path]:
+    """Give a folder to write results into; what goes wrong in it is a line on stderr, and leaves nothing empty there.
+
+    Args:
+        out: the folder.
+        new: refuse one that holds anything.
+        option: that named it.
+    """
+    try:
+        with output_folder(out, new):
+            yield out
+    except TakenError as error:
+        fail(f"{option}: {error}; name another folder", 2)
+    except NotConvergingError as error:
+        fail(f"sampling failed: {error}", 1)
+    except OSError as error:
+        fail(f"{option}: cannot write into {out}: {error.strerror}; name another folder", 2)
+
+
+def as_option(error: ValueError) -> str:
+    """Turn "name_of_setting: what is wrong" into "--name-of-setting: what is wrong", but leave arguments, as RUN."""
+    name, _, what = str(error).partition(":")
+    return str(error) if name.isupper() else f"--{name.rstrip('_').replace('_', '-')}:{what}"
+
+
+@contextmanager
+def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
+    """A bar with what is done and the time left on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda label, steps: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda label, steps: progress.update(task, description=label, advance=steps)
+
+
+@contextmanager
+def training_bars() -> Iterator[Watch]:
+    """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name, record, detail="": None
+        return
+    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
+    columns = (
+        TextColumn("training: {task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        loss,
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(name: str, record: Record, detail: str = "") -> None:
+            fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail}
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0, **fields)
+            if record.step % 20 == 0:
+                progress.update(tasks[name], completed=record.progress, **fields)
+
+        yield watch

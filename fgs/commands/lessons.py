@@ -1,0 +1,151 @@
+"""`fgs lessons`: list the lessons, and run them."""
+
+import runpy
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fgs.commands.console import fail
+from fgs.common.text import json_text
+from fgs.teaching.curriculum import Heading, find_heading, headings
+
+
+class Outcome(NamedTuple):
+    """How a run of a lesson ended: what it left, or why its claim was not shown."""
+
+    heading: Heading
+    result: dict[str, Any] | None
+    error: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return number, title, claim, whether it held, and what was measured."""
+        heading = {"lesson": self.heading.number, "title": self.heading.title, "claim": self.heading.claim}
+        return {**heading, "held": self.error is None, "error": self.error, **(self.result or {})}
+
+
+def list_lessons(out: Path, as_json: bool) -> None:
+    """Print the lessons with their claims, and what of them has been run into `out`."""
+    found = headings()
+    results = [heading.result(out) for heading in found]
+    if as_json:
+        lessons = [
+            {"lesson": one.number, "title": one.title, "claim": one.claim, "path": str(one.path), "result": result}
+            for one, result in zip(found, results, strict=True)
+        ]
+        print(json_text({"out": str(out), "lessons": lessons}))
+        return
+    table = Table(title="Lessons", title_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("lesson and its claim")
+    table.add_column("run", justify="right")
+    for heading, result in zip(found, results, strict=True):
+        held = f"held, {result['seconds']:.0f} s" if result else "not yet"
+        table.add_row(str(heading.number), f"{heading.title}\n[dim]{heading.claim}[/dim]", held)
+    Console().print(table)
+    if found:
+        print(f"Read them in {found[0].path.parent}; run one by `fgs lessons run {found[0].number}`. Figures: {out}")
+
+
+def run_lessons(numbers: list[int], every: bool, out: Path, show: bool, as_json: bool) -> None:
+    """Run lessons and say which claims held; exit code 1 if one did not.
+
+    Args:
+        numbers: of the lessons, in the order in which to run them.
+        every: run all of them instead.
+        out: folder for the figures.
+        show: show every figure in a window.
+        as_json: print the outcome as JSON only.
+    """
+    if every == bool(numbers):
+        fail("NUMBER: name a lesson, as `fgs lessons run 5`, or all of them by --all", 2)
+    try:
+        chosen = headings() if every else [find_heading(number) for number in numbers]
+    except ValueError as error:
+        fail(str(error), 2)
+    summary = every or as_json or len(chosen) > 1
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
+        with redirect_stdout(sys.stderr if summary else sys.stdout):
+            outcomes = [run_lesson(heading, out, show) for heading in chosen]
+    except OSError as error:
+        fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+    except KeyboardInterrupt:
+        fail("interrupted; lessons that ended are recorded, `fgs lessons` lists them", 130)
+    if as_json:
+        print(json_text({"lessons": [one.as_json() for one in outcomes]}))
+    elif summary:
+        _print_summary(outcomes)
+    failed = [one for one in outcomes if one.error]
+    for one in failed:
+        print(f"fgs: lesson {one.heading.number} did not show its claim: {one.error}", file=sys.stderr)
+    if failed:
+        raise SystemExit(1)
+
+
+def run_lesson(heading: Heading, out: Path, show: bool = False) -> Outcome:
+    """Run one lesson as a script of its own; what it raises becomes an error of one line."""
+    arguments, sys.argv = sys.argv, [str(heading.path), "--out", str(out), *(["--show"] if show else [])]
+    error = None
+    try:
+        runpy.run_path(str(heading.path), run_name="__main__")
+    except AssertionError as failed:
+        error = f"{failed or heading.claim} (claim: {heading.claim})"
+    except Exception as failed:  # a lesson may fail in any way; the others go on
+        error = f"{type(failed).__name__}: {failed} (python {heading.path} shows where)"
+    finally:
+        sys.argv = arguments
+    result = None if error else heading.result(out)
+    if error is None and result is None:
+        error = "it stopped before lesson.end()"
+    return Outcome(heading, result, error)
+
+
+def _print_summary(outcomes: list[Outcome]) -> None:
+    """Print of each lesson its claim, whether it held, its time, and the numbers beside what they should be."""
+    for heading, result, error in outcomes:
+        seconds = f", {result['seconds']:.1f} s" if result else ""
+        print(f"{heading.number:>2}  {'FAILED' if error else 'held'}{seconds}: {heading.claim}")
+        for number in result["numbers"] if result else ():
+            expected = number["expected"]
+            shown = expected if isinstance(expected, str) else f"{expected:.4g}"
+            print(f"      {number['what']}: {number['measured']:.4g}   expected: {shown}")
+    seconds = sum(result["seconds"] for _, result, _ in outcomes if result)
+    held = sum(error is None for *_, error in outcomes)
+    print(f"{held} of {len(outcomes)} claims held, {seconds:.0f} s")
+
+
+app = typer.Typer(
+    help="The lessons: claims of the method, derived and shown, from one Gaussian to images.", rich_markup_mode="rich"
+)
+_Figures = Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+@app.callback(invoke_without_command=True)
+def _list(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_: _Json = False) -> None:
+    """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
+    typed = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if context.invoked_subcommand is None:
+        list_lessons(out, json_)
+    elif typed:
+        fail(f"--{min(typed).rstrip('_')}: give it behind run", 2)
+
+
+@app.command("run")
+def _run(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Lessons to run.", metavar="NUMBER…")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Run all of them, and print a summary.")] = False,
+    out: _Figures = Path("fgs-lessons"),
+    show: Annotated[bool, typer.Option("--show", help="Show every figure in a window, too.")] = False,
+    json_: _Json = False,
+) -> None:
+    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
+    run_lessons(numbers or [], all_, out, show, json_)
+
+
+command = typer.main.get_command(app)

@@ -1,0 +1,194 @@
+"""`fgs sample`."""
+
+import re
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fgs.commands.console import results_in, step_bar, usage_errors
+from fgs.commands.interface import make_command
+from fgs.common.files import atomic
+from fgs.common.options import Argument, Option, at_least, require
+from fgs.common.text import json_text
+from fgs.figures import film, image_grid
+from fgs.guidance import Released
+from fgs.images import Model, load_model
+from fgs.images.model import load_companion
+from fgs.images.reading import write_image
+from fgs.images.sample import Condition, HowToSample, sample_rows, trajectory
+from fgs.protocols import ProjectedScore
+from fgs.sampling import SISA
+
+FRAMES = 60  # of a trajectory
+COLUMNS = 8  # of the grid
+SMALLEST = 16  # pixels a side
+
+_what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Sample images of a class, like an image, or between two classes (Algorithm 1).
+
+    Raises:
+        ValueError: an option is out of range, or two exclude each other; the message begins with its name.
+    """
+
+    run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
+    class_: Annotated[
+        tuple[str, ...], _what("A class; may be given again. All classes if left out.", flag="--class")
+    ] = ()
+    like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be given again.")] = ()
+    between: Annotated[
+        tuple[str, str] | None, _what("Two classes to go from one to the other (Fig. 8).", metavar="A B")
+    ] = None
+    alphas: Annotated[int, _what("Places on the way of --between, both ends included.")] = 5
+    unguided: Annotated[bool, _what("Sample the mixture (Algorithm 3).")] = False
+    n: Annotated[int, _what("Images of each.")] = 4
+    size: Annotated[int | None, _what("Pixels a side; as trained on if left out.")] = None
+    start: Annotated[Path | None, _what("Start at this image with noise --sigma added (Fig. 12).")] = None
+    sigma: Annotated[float | None, _what("Noise level to start --start at.")] = None
+    downscale: Annotated[
+        int | None,
+        _what("Average blocks of so many pixels a side of --like and --start; as trained if left out."),
+    ] = None
+    release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", "How")] = None
+    mixture: Annotated[Path | None, Option("Run or checkpoint to follow below --release-at.", "How")] = None
+    how: HowToSample = field(default_factory=HowToSample)
+    out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
+    gif: Annotated[bool, _output("Also write trajectory.gif.")] = False
+    json: Annotated[bool, _output("Print JSON only.")] = False
+
+    def __post_init__(self) -> None:
+        asked = [name for name in ("class_", "like", "between", "unguided") if getattr(self, name)]
+        if len(asked) > 1:
+            raise ValueError(f"{asked[1]}: give only one of --class, --like, --between and --unguided")
+        at_least(self, n=1, alphas=2, downscale=1)
+        if (self.start is None) != (self.sigma is None):
+            raise ValueError(f"{'sigma' if self.sigma else 'start'}: --start and --sigma go together; give both")
+        for name in ("sigma", "release_at"):
+            value, end = getattr(self, name), self.how.sigma_end
+            require(self, name, value is None or end < value <= 1, f"must lie in (sigma_end = {end}, 1]")
+        if self.mixture and self.release_at is None:
+            raise ValueError("mixture: is followed below --release-at; give both")
+        if self.downscale is not None and not (self.like or self.start):
+            raise ValueError("downscale: is for the pictures of --like and --start; leave it out")
+
+
+def sample(asked: Sample) -> None:
+    """Sample a model, and write a grid, single images and an array."""
+    with usage_errors():
+        sampler = asked.how.build(asked.sigma or 1.0)
+        model = load_model(asked.run)
+        labels, condition = rows_of(model, asked)
+        condition, size = _start(model, asked, condition)
+        score = _score(model, asked, guided=condition.phi is not None)
+    begin = time.perf_counter()
+    with results_in(asked.out) as out:
+        with step_bar(sampler.planned_steps() * len(labels) * asked.n, "image steps") as advance:
+            x = sample_rows(score, condition, asked.n, sampler, size, asked.how.seed, partial(advance, "sampling"))
+        seconds = time.perf_counter() - begin
+        _write(out, labels, x)
+        if asked.gif:
+            frames = trajectory(score, condition, sampler, size, FRAMES, asked.how.seed)
+            film(frames, out / "trajectory.gif", min(len(labels), COLUMNS))
+    if asked.json:
+        about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
+        about |= {"n": asked.n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}
+        about |= {"h": sampler.h if isinstance(sampler, SISA) else None}
+        print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))
+    else:
+        print(f"{out}: {len(labels)} × {asked.n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
+
+
+def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
+    """Return the names of the rows that are asked for, and what they ask for.
+
+    Raises:
+        ValueError: the model cannot be asked for them; the message begins with the option.
+        UnusableError: an image cannot be used.
+    """
+    if asked.like:
+        shown = [model.tiles(path, asked.downscale) for path in asked.like]
+        return _unique([f"like {path.stem}" for path in asked.like]), model.like(*shown)
+    if asked.between:
+        try:
+            ends = model.condition(asked.between)
+        except ValueError as error:
+            raise ValueError(str(error).replace("class:", "between:")) from None
+        alphas = torch.linspace(0, 1, asked.alphas)
+        first, last = asked.between
+        labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
+        return _unique(labels), ends.between(alphas)
+    if asked.unguided or (model.targets is None and not asked.class_):
+        return ["unguided"], model.unguided
+    names = asked.class_ or model.classes
+    return _unique(list(names)), model.condition(names)
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Number names whose files would have the name of another's."""
+    labels: dict[str, str] = {}
+    for name in names:
+        label, number = name, 1
+        while _file_name(label).casefold() in labels:  # there are systems on which a.png is A.png
+            number += 1
+            label = f"{name} {number}"
+        labels[_file_name(label).casefold()] = label
+    return list(labels.values())
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", label)
+
+
+def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition, tuple[int, int]]:
+    """Return the condition, starting from the picture that is asked for if any, and the size of the samples."""
+    least = min(SMALLEST, model.patch)
+    if asked.size is not None and asked.size < least:
+        raise ValueError(f"size: must be at least {least}, got {asked.size}")
+    if asked.start is None:
+        size = asked.size or model.patch
+        return condition, (size, size)
+    size = asked.size or least
+    image = model.read(asked.start, size, asked.downscale)
+    if asked.size:
+        top, left = ((length - size) // 2 for length in image.shape[1:])
+        image = image[:, top : top + size, left : left + size]
+    around = image.expand(len(condition.mean), -1, -1, -1)
+    return condition._replace(mean=around), (image.shape[1], image.shape[2])
+
+
+def _score(model: Model, asked: Sample, guided: bool) -> ProjectedScore:
+    if asked.release_at is None:
+        return model.network
+    if asked.mixture is None:
+        if not guided:
+            raise ValueError("release_at: there is no guidance that could end; leave it out")
+        return Released(model.network, model.network, asked.release_at)
+    mixture = load_companion("mixture", asked.mixture)
+    if mixture.colors != model.colors:
+        raise ValueError(f"mixture: has images of {mixture.colors} channels, RUN of {model.colors}")
+    return Released(model.network, mixture.network, asked.release_at)
+
+
+def _write(out: Path, labels: list[str], x: Tensor) -> None:
+    """Write everything that was sampled."""
+    shown = {label: row[:COLUMNS] for label, row in zip(labels, x, strict=True)}
+    image_grid(shown, [""] * min(COLUMNS, x.shape[1]), "", out / "grid.png")
+    for label, row in zip(labels, x, strict=True):
+        for number, image in enumerate(row):
+            with atomic(out / f"{_file_name(label)}-{number:03d}.png") as temporary:
+                write_image(temporary, (255 * image).round().to(torch.uint8))
+    with atomic(out / "samples.npz") as temporary:
+        of_row = np.arange(len(labels)).repeat(x.shape[1])
+        np.savez(temporary, samples=x.flatten(0, 1).numpy(), labels=of_row, classes=np.array(labels))
+
+
+command = make_command(Sample, sample)

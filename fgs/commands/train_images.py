@@ -1,0 +1,165 @@
+"""`fgs train-images`."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from fgs.commands.console import as_option, fail, training_bars, usage_errors, warn_of
+from fgs.commands.interface import make_command
+from fgs.common.files import TakenError
+from fgs.common.options import Option
+from fgs.common.text import json_text
+from fgs.images.recipe import Recipe, cost
+from fgs.images.run import CONFIG, Run, read_patches
+from fgs.training import CheckpointError, NotFiniteError
+from fgs.training.processes import average, is_first, process_group, restarted
+
+_run = partial(Option, panel="Run")
+
+
+@dataclass(frozen=True)
+class TrainImages:
+    """Train the network on patches of images: Algorithm 2, or a baseline of the same size.
+
+    Raises:
+        ValueError: two options exclude each other; the message begins with the name of one.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    out: Annotated[Path, _run("New folder for weights, metrics and pictures.")] = Path("run")
+    resume: Annotated[
+        Path | None,
+        _run(
+            "Go on with the run in this folder, with its own options; longer, if more --steps or --minutes are given."
+        ),
+    ] = None
+    dry_run: Annotated[bool, _run("Print what would be trained, and stop.")] = False
+    json: Annotated[bool, _run("Print JSON only.")] = False
+    given: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.resume and {"out", "dry_run"} & self.given:
+            raise ValueError("resume: goes on in its own folder; leave out --out and --dry-run")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked for of the recipe, with which a run that is resumed must agree."""
+        return {name: value for name, value in asdict(self.recipe).items() if name in self.given}
+
+
+def train_on_images(asked: TrainImages) -> None:
+    """Start a run, or take one up, and train until it is done or interrupted.
+
+    Under `torchrun` all its processes train one run. If they are started again after a failure, they take it up.
+    """
+    if asked.dry_run:
+        with usage_errors():
+            _describe(asked.recipe.on_this_machine(), asked.json)
+        return
+    with process_group():
+        _train_together(asked)
+
+
+def _train_together(asked: TrainImages) -> None:
+    """Train the one run of all processes; nothing of it outlives this function, as the group must not end before it."""
+    resume = asked.resume or (asked.out if restarted() and (asked.out / CONFIG).exists() else None)
+    try:
+        run = Run.resume(resume, asked.settings) if resume else Run.start(asked.out, asked.recipe)
+    except CheckpointError as error:
+        fail(f"--resume: {error}", 2)
+    except TakenError as error:
+        fail(f"--out: {error}; name a new folder, or go on with --resume {asked.out}", 2)
+    except ValueError as error:
+        fail(as_option(error), 2)
+    except OSError as error:
+        fail(f"{error.filename or asked.out}: {error.strerror}", 2)
+    if is_first():
+        warn_of(run.skipped)
+    _train(run)
+    if is_first():
+        _report(run, asked.json)
+
+
+def _train(run: Run) -> None:
+    try:
+        with _interruptions() as interrupted, training_bars() as watch:
+            for record in run.train():
+                if is_first():
+                    watch(run.recipe.guidance, record, _detail(run))
+                if interrupted():
+                    run.save()
+                    break
+    except NotFiniteError as error:
+        fail(f"training failed: {error}; the last good state is in {run.folder}", 1)
+    except OSError as error:
+        fail(f"writing into {run.folder} failed: {error.strerror}; the state saved before is kept", 1)
+    if interrupted() and run.trainer.budget.progress(run.trainer.step, run.trainer.seconds) < 1:
+        if is_first():
+            print(f"fgs: interrupted at step {run.trainer.step}; go on with: ", end="", file=sys.stderr)
+            print(f"fgs train-images --resume {shlex.quote(str(run.folder))}", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _detail(run: Run) -> str:
+    """Say how fast it goes and how well it denoises."""
+    rate = run.recipe.batch * run.trainer.step / run.trainer.seconds
+    return f", {rate:.0f} pairs/s" + (f", held out {run.metrics[-1]['psnr']:.2f} dB" if run.metrics else "")
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C and SIGTERM in any process, so that the step under way can be finished; the second one kills."""
+    seen: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: average([len(seen)])[0] > 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe(recipe: Recipe, as_json: bool) -> None:
+    """Print what would be trained."""
+    patches, hashes, skipped = read_patches(recipe)
+    warn_of(skipped)
+    pairs = {"classes": len(hashes), "pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
+    about = cost(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
+    if as_json:
+        print(json_text(about))
+        return
+    for name, value in about.items():
+        if name != "config":
+            print(f"{name.replace('_', ' '):22} {value:,}" if isinstance(value, int) else f"{name:22} {value}")
+    for name, value in asdict(recipe).items():
+        print(f"{name.rstrip('_').replace('_', '-'):22} {value}")
+
+
+def _report(run: Run, as_json: bool) -> None:
+    """Print the last check: PSNR of held-out patches at every noise level."""
+    if as_json:
+        print(json_text({"folder": str(run.folder), "step": run.trainer.step, "checks": run.metrics}))
+        return
+    steps, classes = f"{run.trainer.step:,} steps in {run.trainer.seconds:.0f} s", len(run.patches.classes)
+    print(f"{run.folder}: {steps}, {classes} classes")
+    if not run.metrics:
+        return
+    last = run.metrics[-1]
+    curves = {name.removeprefix("psnr_"): curve for name, curve in last.items() if name.startswith("psnr_")}
+    print("PSNR of held-out patches in dB, by the condition that the network is given")
+    print("".join(f"{text:>9}" for text in ("σ", *curves)))
+    for row in zip(last["sigma"], *curves.values(), strict=True):
+        print("".join(f"{value:>9.2f}" for value in row))
+
+
+command = make_command(TrainImages, train_on_images)

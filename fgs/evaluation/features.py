@@ -1,0 +1,86 @@
+"""Features: concentration and separation by layer (Fig. 4), and the Euclidean embedding (Fig. 5)."""
+
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from fgs.embedding import conditioned, density_distances, euclidean_fit, nearest_mean, separation
+from fgs.evaluation.denoising import Found, Subject
+from fgs.figures import dots, image_grid, scatter
+from fgs.images import Patches
+from fgs.networks import GuidedUNet
+from fgs.noise import seeded
+from fgs.protocols import FeatureExtractor
+
+FEATURES = 64  # patches a class for the features
+LEVELS, PROBES = 16, 8  # noise levels and patches a class for the density distance
+BATCH = 64  # patches at a time
+
+
+@torch.no_grad()
+def concentration(subject: Subject) -> Found:
+    """Eq. 5 by layer (Fig. 4): spread towards the other class ÷ distance of the centroids, and the nearest centroid."""
+    network, patches = subject.model.network, subject.patches
+    assert isinstance(network, GuidedUNet)
+    classes = range(len(patches.classes))
+    features = [network.features(patches.held_out_crops(y, FEATURES, seeded(0, y))) for y in classes]
+    layers = [torch.split(part, network.widths, dim=1) for part in features]
+    by_layer: Found = {}
+    names = [*_layer_names(network), "all"]
+    for number, name in enumerate(names):
+        phi = features if name == "all" else [part[number] for part in layers]
+        ratio = separation(phi).ratio[~torch.eye(len(phi), dtype=torch.bool)]
+        centroids = torch.stack([part.mean(0) for part in phi])
+        hits = torch.cat([nearest_mean(part, centroids) == y for y, part in enumerate(phi)])
+        by_layer[name] = {
+            "ratio_median": float(ratio.median()),
+            "ratio_worst": float(ratio.max()),
+            "nearest_centroid": float(hits.double().mean()),
+        }
+    measures = {key: [by_layer[name][key] for name in names] for key in ("ratio_median", "ratio_worst")}
+    dots(measures, names, "within ÷ between (Eq. 5)", subject.folder / "concentration.png")
+    assert subject.model.targets is not None
+    accuracy = nearest_centroid_accuracy(network, subject.model.targets, patches, n=32)
+    return {"layers": by_layer, "nearest_centroid": accuracy}
+
+
+def _layer_names(network: GuidedUNet) -> list[str]:
+    levels = network.settings["levels"]
+    encoders = [f"encoder {level + 1}" for level in range(levels)]
+    return [*encoders, "middle", *(f"decoder {level + 1}" for level in range(levels - 1))]
+
+
+@torch.no_grad()
+def embedding(subject: Subject) -> Found:
+    """Density distance (Eq. 7) against feature distance over all pairs of classes (Fig. 5), and the extreme pairs."""
+    model, patches = subject.model, subject.patches
+    assert model.targets is not None
+    x = [patches.held_out_crops(y, PROBES, seeded(1, y)) for y in range(len(model.classes))]
+    scores = [conditioned(model.network, phi) for phi in model.targets]
+    density = density_distances(scores, x, 0.02, 1.0, LEVELS, seeded(2)) / patches.patch**2
+    between = torch.cdist(model.targets.double(), model.targets.double()).square()
+    pairs = sorted(combinations(range(len(x)), 2), key=lambda pair: float(between[pair]))
+    points = [(float(between[pair]), float(density[pair])) for pair in pairs]
+    found: Found = {"pairs": [[model.classes[k] for k in pair] for pair in pairs], "points": points}
+    if len(x) > 2:
+        found |= euclidean_fit(density, between)._asdict()
+    fit = {name: found[name] for name in "AB" if name in found}
+    labels = (r"$\|\phi_y - \phi_{y'}\|^2$", r"$d^2(p_y, p_{y'})$ ÷ pixels")
+    scatter(points, fit, labels, subject.folder / "embedding.png")
+    ends = {f"closest {i + 1}": pairs[i] for i in range(min(3, len(pairs)))}
+    ends |= {f"farthest {i + 1}": pairs[-1 - i] for i in range(min(3, len(pairs)))}
+    rows = {
+        f"{label}\n{model.classes[a]}\n{model.classes[b]}": torch.cat([x[a][:4], x[b][:4]])
+        for label, (a, b) in ends.items()
+    }
+    image_grid(rows, [""] * 8, "closest and farthest pairs of classes in φ", subject.folder / "pairs.png")
+    return found
+
+
+@torch.no_grad()
+def nearest_centroid_accuracy(network: FeatureExtractor, centroids: Tensor, patches: Patches, n: int = 16) -> float:
+    """Return the share of held-out patches, n a class, whose φ is nearest to the centroid of their class."""
+    x, y = patches.held_out(n)
+    phi = torch.cat([network.features(part) for part in x.split(BATCH)])  # type: ignore[no-untyped-call]
+    return float((nearest_mean(phi, centroids) == y).double().mean())

@@ -1,0 +1,184 @@
+"""What was found, in words and tables, in the order of the paper's figures: the sections of a report."""
+
+from pathlib import Path
+
+from fgs.evaluation.denoising import MATRIX_SIGMAS, Found
+from fgs.evaluation.page import Section, Table
+from fgs.evaluation.samples import COLUMNS, FEW, UNCHANGED
+from fgs.images.model import Model
+from fgs.images.recipe import Recipe
+from fgs.measures.statistics import SMALLEST
+from fgs.sampling import StepByStep
+
+
+def describe(model: Model, sampler: StepByStep, seed: int) -> str:
+    """Say what is evaluated, and how it is sampled."""
+    sizes, recipe = model.network.settings, model.recipe
+    parameters = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
+    return (
+        f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
+        f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
+        f"images averaged by {recipe.downscale} × {recipe.downscale}{_contrast(recipe)}. Samples: {sampler}, "
+        f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
+        f"seed {seed}."
+    )
+
+
+def _contrast(recipe: Recipe) -> str:
+    if recipe.normalize:
+        return " and brought to mean .5, sd .2"
+    return f", those of less contrast stretched to an sd of {recipe.least_contrast:g}" if recipe.least_contrast else ""
+
+
+def sections(found: Found, folder: Path) -> list[Section]:
+    """Make the sections of what was measured; the figures are in the folder."""
+    makers = {
+        "denoising": _denoising,
+        "matrix": _matrix,
+        "concentration": _concentration,
+        "embedding": _embedding,
+        "samples": _samples,
+        "ways": _ways,
+        "single": _single,
+        "interpolation": _interpolation,
+        "release": _release,
+        "unseen": _unseen,
+    }
+    return [make(found[name], folder) for name, make in makers.items() if name in found]
+
+
+def _denoising(found: Found, folder: Path) -> Section:
+    rows = [[name, *curve] for name, curve in ({"noisy": found["noisy"]} | found["psnr"]).items()]
+    rows.append(["residual of pure noise ÷ σ", *found["noise_residual"]])
+    header = ["PSNR in dB", *(f"σ = {sigma:g}" for sigma in found["sigma"])]
+    text = "Mean PSNR of held-out patches; the figure shows what each condition gains over none."
+    return Section("Denoising (Fig. 3, left)", text, [Table(header, rows)], {"Gain in PSNR": folder / "denoising.png"})
+
+
+def _matrix(found: Found, folder: Path) -> Section:
+    text = "Held-out patches (columns) denoised with φ of each class (rows): right on the diagonal."
+    figures = {f"σ = {sigma:g}": folder / f"matrix-{sigma:g}.png" for sigma in MATRIX_SIGMAS}
+    return Section("Denoising with every φ (Fig. 2)", text, [], figures)
+
+
+def _concentration(found: Found, folder: Path) -> Section:
+    header = ["block", "ratio, median pair", "ratio, worst pair", "nearest centroid"]
+    rows = [
+        [name, layer["ratio_median"], layer["ratio_worst"], layer["nearest_centroid"]]
+        for name, layer in found["layers"].items()
+    ]
+    text = (
+        "Variance of φ(x) within a class, along the line to another class, over the squared distance of the centroids: "
+        "under 1, they are apart. Last column: share of held-out patches whose φ is nearest to that of their class."
+    )
+    figures = {"Eq. 5 by block": folder / "concentration.png"}
+    return Section("Concentration and separation (Fig. 4)", text, [Table(header, rows)], figures)
+
+
+def _embedding(found: Found, folder: Path) -> Section:
+    tables = [Table(["r", "A", "B"], [[f"{found[key]:.3g}" for key in ("r", "A", "B")]])] if "r" in found else []
+    text = (
+        "Distance of two classes' densities (Eq. 7, from the network's own conditional scores) against the squared "
+        "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation."
+    )
+    figures = {"Pairs of classes": folder / "embedding.png", "Closest and farthest": folder / "pairs.png"}
+    return Section("Euclidean embedding (Fig. 5)", text, tables, figures)
+
+
+def _samples(found: Found, folder: Path) -> Section:
+    rows = [[name, *map(of_class.get, COLUMNS)] for name, of_class in found["classes"].items()]
+    text = (
+        f"{found['n']} samples a class in {found['steps']} steps. {_left_out(found)}"
+        "hit: share that a linear classifier on texture "
+        "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics "
+        "to patches trained on, ÷ that of held-out patches, so that 1 is as good as these; "
+        "diversity and contrast: 1 is that of real patches; "
+        "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
+        "patches; elsewhere: that of places trained on with others, which share no pixel with them."
+    )
+    tables = [
+        Table(
+            ["over all classes", *(key.replace("_", " ") for key in found["summary"])],
+            [["", *found["summary"].values()]],
+        ),
+        Table(["class", *map(_words, COLUMNS)], rows),
+    ]
+    figures = {"Real patches and samples": folder / "samples.png"}
+    figures["Samples of twice the size trained on"] = folder / "large.png"
+    return Section("Samples (Fig. 7)", text, tables, figures)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _left_out(found: Found) -> str:
+    """Say why there are dashes."""
+    if "hit" not in found["summary"]:
+        return (
+            f"The patches have fewer than {SMALLEST} pixels a side, too few for texture statistics: they are left out. "
+        )
+    flat = [name for name, of_class in found["classes"].items() if of_class["distance"] is None]
+    if not flat:
+        return ""
+    return f"{', '.join(flat)}: real patches are all alike there, so that there is nothing to divide a distance by. "
+
+
+def _ways(found: Found, folder: Path) -> Section:
+    header = ["way to guide", *map(_words, next(iter(found.values())))]
+    text = "The same measures, summarised, for other ways to guide."
+    rows = [[name, *summary.values()] for name, summary in found.items()]
+    return Section("Other ways to guide", text, [Table(header, rows)], {})
+
+
+def _single(found: Found, folder: Path) -> Section:
+    measures = [key for key in found if key != "class"]
+    table = Table(["class", *map(_words, measures)], [list(found.values())])
+    text = (
+        "Samples of a network that was trained on this class alone, beside which the class of the table above stands."
+    )
+    return Section("One class alone", text, [table], {})
+
+
+def _interpolation(found: Found, folder: Path) -> Section:
+    header = ["from", "to", "distance of φ", *(f"α = {alpha:.2g}" for alpha in found["alphas"]), "monotone"]
+    rows = [
+        [*line["pair"], line["distance"], *line["progress"], "yes" if line["monotone"] else "no"]
+        for line in found["pairs"]
+    ]
+    text = (
+        f"{FEW} samples at each place between two classes: how far the mean of their texture statistics has come from "
+        "the one (0) to the other (1). Pairs by their distance in φ."
+    )
+    figures = {"Between two classes": folder / "interpolation.png"}
+    return Section("Interpolation (Fig. 8)", text, [Table(header, rows)], figures)
+
+
+def _release(found: Found, folder: Path) -> Section:
+    header = ["class", "distance of φ", "free below σ", *(f"hit, σ = {level}" for level in found["hits"])]
+    rows = [
+        [name, distance, free, *(row[y] for row in found["hits"].values())]
+        for y, ((name, free), distance) in enumerate(zip(found["classes"].items(), found["nearest"], strict=True))
+    ]
+    text = (
+        "Guidance ends below σ, and the network goes on without φ, as it was also trained to. Free below: the largest "
+        f"σ that costs less than {UNCHANGED:g} of the class hit; it should be larger for classes that are farther from "
+        f"their nearest other (Pearson's r of the two: {found['r'] or 0:.2f}). {FEW} samples a class; classes whose "
+        "guided samples are not hit half the time are left out. All start around the mean of the mixture: φ alone "
+        "tells the class."
+    )
+    drawn = folder / "release.png"
+    figures = {"Letting go": drawn} if drawn.exists() else {}
+    return Section("Letting go (Fig. 13)", text, [Table(header, rows)], figures)
+
+
+def _unseen(found: Found, folder: Path) -> Section:
+    header = ["image", "distance to itself", "to the nearest class trained on", "which"]
+    rows = [[name, line["own"], line["nearest"], line["class"]] for name, line in found["classes"].items()]
+    text = (
+        "Samples guided by φ of images that were never trained on, around their mean gray or colour: energy distance "
+        "of their texture statistics to those images and to the classes trained on. "
+        f"{100 * found['share_nearer_to_itself']:.0f} % are nearer to themselves."
+    )
+    figures = {"Never trained on": folder / "unseen.png"}
+    return Section("Images never trained on", text, [Table(header, rows)], figures)

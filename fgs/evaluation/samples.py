@@ -1,0 +1,260 @@
+"""Samples: are they right, who guides best, how far does φ carry (Fig. 7 to 13)?
+
+They are judged by texture statistics, which know nothing of the network.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import torch
+from torch import Tensor
+
+from fgs.evaluation.denoising import Found, Subject
+from fgs.figures import image_grid, scatter
+from fgs.guidance import ClassifierFreeGuidance, Released
+from fgs.images import Patches
+from fgs.images.sample import Advance, Condition, sample_rows
+from fgs.measures import Quality, TextureJudge, energy_distance
+from fgs.measures.copies import correlation_elsewhere, largest_correlation
+from fgs.networks import GuidedUNet
+from fgs.noise import seeded
+from fgs.protocols import ProjectedScore
+from fgs.sampling import StepByStep
+
+LARGE = 5  # samples a class of twice the size
+CONDITIONS = 64  # patches of an image never trained on that make up its φ
+SHOWN = 10  # such images that are drawn
+COPIES = 64  # samples a class that are searched for in the training images
+FEW = 32  # samples of each class, or of each place between two, where many are asked for
+OMEGAS = (1.0, 4.0)  # of classifier-free guidance
+RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
+UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
+ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
+ENOUGH = 256  # real crops of a class for the judge
+TRAINING, HELD_OUT = 0, 1  # what its seed is used for
+REAL, SINGLE, UNSEEN, ELSEWHERE = 3, 4, 5, 6  # what the seed is used for
+
+
+def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
+    """Return a judge of n random crops of every class from what was trained on, and n from what was held out.
+
+    Raises:
+        ValueError: the patches are too small for texture statistics.
+    """
+    classes = range(len(patches.classes))
+    training = torch.stack([patches.training(y, n, seeded(seed, TRAINING, y)) for y in classes])
+    return TextureJudge.fit(
+        training, torch.stack([patches.held_out_crops(y, n, seeded(seed, HELD_OUT, y)) for y in classes])
+    )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a model is sampled and judged.
+
+    Attributes:
+        subject: what is evaluated.
+        judge: fitted to its patches; None where they are too small for texture statistics.
+        sampler: of Algorithm 1.
+        n: samples of each class.
+        seed: of the samples.
+        advance: told of every step of the sampler.
+    """
+
+    subject: Subject
+    judge: TextureJudge | None
+    sampler: StepByStep
+    n: int
+    seed: int
+    advance: Advance
+
+    def draw(self, score: ProjectedScore, condition: Condition, n: int, scale: int = 1) -> Tensor:
+        """Sample n images, `scale` times as large as trained on, for every row of a condition: (rows, n, C, H, W)."""
+        size = scale * self.subject.patches.patch
+        return sample_rows(score, condition, n, self.sampler, (size, size), self.seed, self.advance)
+
+    def classes(self, x: Tensor) -> dict[str, Found]:
+        """Judge the samples of every class, (K, n, C, H, W)."""
+        names, judge = self.subject.model.classes, self.judge
+        return {name: judge(x[y], y)._asdict() if judge else {} for y, name in enumerate(names)}
+
+
+def samples(judged: Judged) -> Found:
+    """Samples of every class against real patches, and whether they are copies of any."""
+    subject = judged.subject
+    x = judged.draw(subject.model.network, subject.model.condition(), judged.n)
+    classes = judged.classes(x)
+    for y, name in enumerate(subject.model.classes):
+        classes[name] |= _copies(subject.patches, y, x[y][:COPIES], judged.seed)
+    rows = {
+        name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
+        for y, name in enumerate(subject.model.classes)
+    }
+    image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
+    _draw_large(judged)
+    summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
+    for name, key in {"held_out": "real_memorised", "elsewhere": "elsewhere"}.items():
+        excess = [found["memorised"] - found[key] for found in classes.values() if found[key] is not None]
+        if excess:
+            summary[f"memorised_beyond_{name}"] = max(excess)
+    return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
+
+
+def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
+    """The 95th percentile of the largest correlation with places trained on: of samples, held-out patches, and places.
+
+    Places trained on are compared with others that share no pixel with them; None where images have room for one only.
+    """
+    regions = patches.training_regions(y)
+    real = patches.held_out_crops(y, COPIES, seeded(seed, y))
+    elsewhere = correlation_elsewhere(regions, patches.patch, COPIES, seeded(seed, y, ELSEWHERE))
+    elsewhere = elsewhere[elsewhere > -1]
+    return {
+        "memorised": float(largest_correlation(x, regions).quantile(0.95)),
+        "real_memorised": float(largest_correlation(real, regions).quantile(0.95)),
+        "elsewhere": float(elsewhere.quantile(0.95)) if len(elsewhere) else None,
+    }
+
+
+def _draw_large(judged: Judged) -> None:
+    """Draw samples of twice the size trained on, beside a real patch of that size where a class has one (Fig. 7)."""
+    subject, size = judged.subject, 2 * judged.subject.patches.patch
+    x = judged.draw(subject.model.network, subject.model.condition(), LARGE, scale=2)
+    rows = {}
+    for y, name in enumerate(subject.model.classes):
+        real = max(subject.patches.training_regions(y), key=lambda region: min(region.shape[1:]))
+        blank = torch.ones_like(x[y][:1])
+        shown = real[None, :, :size, :size] if min(real.shape[1:]) >= size else blank
+        rows[name] = torch.cat([shown, x[y]])
+    image_grid(rows, ["real"] + ["sample"] * LARGE, "", subject.folder / "large.png")
+
+
+def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
+    """Summarise `Quality` over the classes; a measure that is nowhere finite, as of flat pictures, is None."""
+
+    def over(key: str, reduce: Callable[[Tensor], Tensor]) -> float | None:
+        values = [found[key] for found in classes.values() if math.isfinite(found[key])]
+        return float(reduce(torch.tensor(values))) if values else None
+
+    return {
+        "hit": over("hit", torch.mean),
+        "real_hit": over("real_hit", torch.mean),
+        "distance_median": over("distance", torch.median),
+        "distance_worst": over("distance", torch.max),
+        "diversity_least": over("diversity", torch.min),
+        "diversity_most": over("diversity", torch.max),
+    }
+
+
+def ways(judged: Judged) -> Found:
+    """The same table for every way to guide: one sample's φ instead of the centroid, labels, CFG."""
+    subject, label = judged.subject, judged.subject.label
+    model, classes = subject.model, len(subject.model.classes)
+    found = {}
+    if isinstance(model.network, GuidedUNet):
+        each = torch.cat([subject.patches.training(y, judged.n, seeded(SINGLE, y)) for y in range(classes)])
+        with torch.no_grad():
+            phi = torch.cat([model.network.features(part) for part in each.split(64)])  # type: ignore[no-untyped-call]
+        x = judged.draw(model.network, Condition(phi, each.mean((2, 3), keepdim=True)), 1)
+        x = x.reshape(classes, judged.n, *x.shape[2:])
+        found["features, each sample by one x'"] = summarise(judged.classes(x))
+    if label:
+        rules: dict[str, ProjectedScore] = {"label": label.network}
+        rules |= {f"CFG, ω = {w:g}": ClassifierFreeGuidance(label.network, label.network, w) for w in OMEGAS}
+        for name, score in rules.items():
+            found[name] = summarise(judged.classes(judged.draw(score, label.condition(), judged.n)))
+    return found
+
+
+def single_class(judged: Judged) -> Found:
+    """Samples of a network that was trained on one class alone, for that class (Fig. 3 right)."""
+    single, judge = judged.subject.single, judged.judge
+    assert single
+    assert judge
+    y = judged.subject.model.classes.index(single.classes[0])
+    x = judged.draw(single.network, single.unguided, judged.n)
+    return {"class": single.classes[0]} | judge(x[0], y)._asdict()
+
+
+def release(judged: Judged) -> Found:
+    """How early guidance can end (Fig. 13): class hit when it ends at each σ, and the largest σ that changes nothing.
+
+    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one. All classes start
+    around the mean of the mixture, as in Algorithm 1: a start around its own tells a dark class without any guidance.
+    """
+    model = judged.subject.model
+    assert model.targets is not None
+    condition = model.condition()._replace(mean=model.mean.expand_as(model.means))
+    hits = {}
+    for level in (0.0, *RELEASES):
+        x = judged.draw(Released(model.network, model.network, level), condition, FEW)
+        hits[level] = [found["hit"] for found in judged.classes(x).values()]
+    free: list[float | None] = []
+    for y in range(len(model.classes)):
+        if hits[0.0][y] < 0.5:
+            free.append(None)  # there is nothing to lose
+            continue
+        kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
+        free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
+    distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
+    points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
+    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
+    labels = ("distance of φ to the nearest other class", "largest σ at which to let go")
+    if points:
+        scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
+    return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
+        "hits": {f"{level:g}": row for level, row in hits.items()}
+    }
+
+
+def interpolation(judged: Judged) -> Found:
+    """Samples between two classes (Fig. 8): how far their statistics have come from one to the other, at each α."""
+    subject = judged.subject
+    model, names, judge = subject.model, subject.model.classes, judged.judge
+    assert model.targets is not None
+    assert judge
+    between = torch.cdist(model.targets, model.targets)
+    pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: float(between[pair]))
+    chosen = [pairs[round(k)] for k in torch.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).tolist()]
+    rows, found = {}, []
+    for a, b in chosen:
+        condition = model.condition([names[a], names[b]]).between(torch.linspace(0, 1, ALPHAS))
+        x = judged.draw(model.network, condition, FEW)
+        means = torch.stack([judge.scaled(part).mean(0) for part in x])
+        way = means[-1] - means[0]
+        progress = ((means - means[0]) @ way / way.square().sum()).tolist()
+        monotone = all(first < second for first, second in pairwise(progress))
+        found.append({"pair": [names[a], names[b]], "distance": float(between[a, b]), "progress": progress})
+        found[-1]["monotone"] = monotone
+        ends = [subject.patches.training(y, 1, seeded(REAL, y)) for y in (a, b)]
+        rows[f"{names[a]}\n{names[b]}"] = torch.cat([ends[0], *x[:, :1], ends[1]])
+    columns = ["real", *(f"α = {alpha:.2g}" for alpha in torch.linspace(0, 1, ALPHAS).tolist()), "real"]
+    image_grid(rows, columns, "", subject.folder / "interpolation.png")
+    return {"alphas": torch.linspace(0, 1, ALPHAS).tolist(), "pairs": found}
+
+
+def unseen(judged: Judged) -> Found:
+    """Samples like images of classes never trained on: are they nearer to those than to any class that was?"""
+    model, others, judge = judged.subject.model, judged.subject.unseen, judged.judge
+    assert others
+    assert judge
+    found: dict[str, Found] = {}
+    rows = {}
+    for y, name in enumerate(others.classes):
+        real = others.training(y, judge.reference.shape[1], seeded(UNSEEN, y))  # as many as of the others
+        x = judged.draw(model.network, model.like(real[:CONDITIONS]), FEW)[0]
+        statistics = judge.scaled(x)
+        own = float(energy_distance(statistics, judge.scaled(real)))
+        trained = [float(energy_distance(statistics, other)) for other in judge.reference]
+        nearest = min(range(len(trained)), key=trained.__getitem__)
+        found[name] = {"own": own, "nearest": trained[nearest], "class": model.classes[nearest]}
+        rows[name] = torch.cat([real[:4], x[:4]])
+    shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
+    image_grid(shown, ["real"] * 4 + ["sample"] * 4, "", judged.subject.folder / "unseen.png")
+    nearer = [line["own"] < line["nearest"] for line in found.values()]
+    return {"classes": found, "share_nearer_to_itself": sum(nearer) / len(nearer)}
+
+
+COLUMNS = (*Quality._fields, "memorised", "real_memorised", "elsewhere")

@@ -1,0 +1,19 @@
+"""Figures: the colours, charts and grids of images. Nothing else but `toy` and lessons imports matplotlib."""
+
+from fgs.figures.charts import curves, dots, scatter
+from fgs.figures.images import film, image_grid
+from fgs.figures.style import CLASS_COLOURS, COLOURS, OTHER, TRUTH, new_figure, save_figure
+
+__all__ = [
+    "CLASS_COLOURS",
+    "COLOURS",
+    "OTHER",
+    "TRUTH",
+    "curves",
+    "dots",
+    "film",
+    "image_grid",
+    "new_figure",
+    "save_figure",
+    "scatter",
+]

@@ -1,0 +1,75 @@
+"""Figures of images: grids, and films."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fgs.common.files import atomic
+from fgs.figures.style import new_figure, save_figure
+
+
+def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, path: Path) -> None:
+    """Draw rows of images under the names of their columns.
+
+    Args:
+        rows: (columns, C, H, W) in [0, 1] by the name of the row, C = 1 or 3; rows may be shorter.
+        columns: names, one for each image of a row.
+        title: above all.
+        path: file to write, atomically.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    figure = new_figure(1.3 + 1.5 * len(columns), 0.9 + 1.5 * len(rows))
+    figure.suptitle(title)
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes_of_row, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, image in zip(axes_of_row, images.detach().clamp(0, 1).cpu().double().numpy(), strict=False):
+            axes.set_axis_on()
+            axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+        label = "\n".join(fill(line, 14) for line in name.replace("_", " ").split("\n"))
+        axes_of_row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(fill(column.replace("_", " "), 18), fontsize=8)
+    save_figure(figure, path, dpi=120, bbox_inches="tight", pad_inches=0.1)  # long names reach out
+
+
+def film(frames: Iterable[Tensor], path: Path, columns: int, zoom: int = 3, milliseconds: int = 80) -> None:
+    """Write a GIF that shows several images side by side as they change; its last frame stays for two seconds.
+
+    Args:
+        frames: (N, C, H, W) in [0, 1] each.
+        path: file to write, atomically.
+        columns: images in a row.
+        zoom: screen pixels of a pixel.
+        milliseconds: that a frame is shown.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    pictures = [Image.fromarray(_mosaic(frame, columns, zoom)) for frame in frames]
+    times = [milliseconds] * (len(pictures) - 1) + [2000]
+    with atomic(path) as temporary:
+        pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=times, loop=0)
+
+
+def _mosaic(images: Tensor, columns: int, zoom: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """Lay (N, C, H, W) in [0, 1] out in rows with white gaps between: (height, width) or (height, width, 3)."""
+    gap = 2
+    rows = -(-len(images) // columns)
+    C, H, W = images.shape[1:]
+    canvas = torch.ones(C, rows * (H + gap) - gap, columns * (W + gap) - gap)
+    for number, image in enumerate(images.cpu()):
+        top, left = number // columns * (H + gap), number % columns * (W + gap)
+        canvas[:, top : top + H, left : left + W] = image
+    large = canvas.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
+    array = (255 * large.clamp(0, 1)).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return array[:, :, 0] if C == 1 else array

@@ -1,0 +1,77 @@
+"""How well a network of images denoises what was held out: conditioned right, wrong, and not at all (Fig. 3)."""
+
+import torch
+from torch import Tensor
+
+from fgs.embedding import centroid
+from fgs.images.patches import Patches
+from fgs.noise import add_noise, seeded
+from fgs.protocols import FeatureExtractor, ProjectedScore
+
+BATCH = 64  # patches at a time
+WRONG = 1  # what the seed is used for, beside the noise
+
+
+@torch.no_grad()
+def denoise(
+    score: ProjectedScore, targets: Tensor | None, x: Tensor, y: Tensor, sigma: float, seed: int = 0
+) -> dict[str, Tensor]:
+    """Return noisy patches and what the network makes of them, x̂ = x_σ + s.
+
+    Args:
+        score: of images in [0, 1].
+        targets: (classes, F) φ of each class; None for a network that takes none.
+        x: (N, C, H, W) clean patches.
+        y: (N,) their classes. The wrong class of each is drawn from the others.
+        sigma: noise level.
+        seed: of the noise and of the wrong classes.
+
+    Returns:
+        By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each.
+    """
+    level = torch.full((len(x),), sigma).to(x)
+    noisy, _ = add_noise(x, level, seeded(seed))
+    conditions: dict[str, Tensor | None] = {"none": None}
+    if targets is not None:
+        offset = torch.randint(1, len(targets), y.shape, generator=seeded(seed, WRONG)).to(y)
+        conditions |= {"right": targets[y], "wrong": targets[(y + offset) % len(targets)]}
+
+    def estimate(phi: Tensor | None) -> Tensor:
+        parts = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
+        return torch.cat([noisy[i] + score(noisy[i], None if phi is None else phi[i], level[i]) for i in parts])
+
+    return {"noisy": noisy} | {name: estimate(phi) for name, phi in conditions.items()}
+
+
+def denoise_held_out(
+    score: ProjectedScore, targets: Tensor | None, patches: Patches, sigmas: list[float], n: int = 8
+) -> dict[str, list[float]]:
+    """Return the mean PSNR, 10 log₁₀(1/mean squared error) in dB, at each σ for each condition of `denoise`.
+
+    Args:
+        score: the network.
+        targets: (classes, F) φ of each class, or None.
+        patches: n of each class are taken from what was held out.
+        sigmas: noise levels.
+        n: patches of each class.
+    """
+    x, y = patches.held_out(n)
+    curves: dict[str, list[float]] = {}
+    for sigma in sigmas:
+        for name, x_hat in denoise(score, targets, x, y, sigma).items():
+            mean_square = (x_hat - x).flatten(1).square().mean(1)
+            curves.setdefault(name, []).append(float(-10 * mean_square.log10().mean()))
+    return curves
+
+
+@torch.no_grad()
+def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, seed: int = 0) -> Tensor:
+    """Return the centroid φ_y of every class from n of its training patches, (classes, F)."""
+    drawn = (patches.training(y, n, seeded(seed, y)) for y in range(len(patches.classes)))
+    return torch.stack([centroid(network, x) for x in drawn])
+
+
+def class_means(patches: Patches, n: int = 256) -> Tensor:
+    """Return m_y, the mean over pixels of n training patches of every class, (classes, C, 1, 1)."""
+    drawn = (patches.training(y, n, seeded(0, y)) for y in range(len(patches.classes)))
+    return torch.stack([x.mean((0, 2, 3)) for x in drawn])[..., None, None].cpu()

@@ -1,0 +1,157 @@
+"""Reading image files that a person has lying about: every kind is brought to uint8, and a broken one is named."""
+
+import mimetypes
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+RAW = {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # no part of any registry
+LARGEST = 100_000_000  # pixels; a file that says it has more is not decoded
+
+
+class UnusableError(ValueError):
+    """An image that cannot be used; the message is the reason."""
+
+
+class Skipped(NamedTuple):
+    """A file that was left out, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def read_image(
+    path: Path, color: bool = False, downscale: int = 1, normalize: bool = False, least_contrast: float = 0.0
+) -> Tensor:
+    """Read an image as (C, H, W) uint8, C = 1 (luma) or 3.
+
+    8 and 16 bits, palettes and the EXIF orientation are understood; what is transparent becomes white; of several
+    frames the first is taken.
+
+    Args:
+        path: a file that Pillow reads.
+        color: keep RGB.
+        downscale: average blocks of so many pixels a side.
+        normalize: bring the image to mean 1/2 and sd 0.2, clipped to [0, 1].
+        least_contrast: an image of lower sd is stretched to this one about its mean, clipped to [0, 1].
+
+    Raises:
+        UnusableError: it cannot be read, or is no image that could be used.
+    """
+    if path.is_dir():
+        raise UnusableError("a folder, not an image file")
+    if path.exists() and not path.is_file():
+        raise UnusableError("no regular file")  # opening a pipe would wait for somebody to write into it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow's, on files that are refused or read in any case
+            with Image.open(path) as image:
+                if image.width * image.height > LARGEST:
+                    raise UnusableError(f"{image.width} × {image.height} pixels; more than {LARGEST:,} are not decoded")
+                pixels = _pixels(image, color)
+    except (UnusableError, MemoryError):
+        raise
+    except Image.DecompressionBombError:
+        raise UnusableError(f"it says it has more than {LARGEST:,} pixels, which are not decoded") from None
+    except UnidentifiedImageError:
+        raise UnusableError("empty" if path.stat().st_size == 0 else "not an image, or damaged") from None
+    except OSError as error:
+        raise UnusableError(error.strerror or f"damaged: {error}") from None
+    except Exception as error:  # of a damaged file Pillow's readers raise whatever they stumble on
+        raise UnusableError(f"damaged: {error}") from None
+    if min(pixels.shape[1:]) < downscale:
+        raise UnusableError(f"{pixels.shape[2]} × {pixels.shape[1]} pixels are too few to be averaged by {downscale}")
+    return _to_bytes(_prepare(pixels, downscale, normalize, least_contrast))
+
+
+def _pixels(image: Image.Image, color: bool) -> Tensor:
+    """Decode to (C, H, W) float in [0, 1]."""
+    deep = image.mode.startswith("I")  # 16 bits of gray; 16-bit colours arrive with 8
+    if image.mode == "F":
+        raise UnusableError("floating-point pixels, whose range is unknown; save it with 8 or 16 bits")
+    upright = ImageOps.exif_transpose(image)
+    if deep:
+        gray = np.asarray(upright, dtype=np.float64) / 65535
+        if gray.size and not 0 <= gray.min() <= gray.max() <= 1:
+            raise UnusableError("pixels beyond 16 bits; save it with 8 or 16 bits")
+        return torch.from_numpy(gray)[None].expand(3 if color else 1, -1, -1).float()
+    if upright.has_transparency_data:
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
+    array = np.asarray(upright.convert("RGB" if color else "L"), dtype=np.float32) / 255
+    return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
+
+
+def _prepare(pixels: Tensor, downscale: int, normalize: bool, least_contrast: float) -> Tensor:
+    if downscale > 1:
+        pixels = torch.nn.functional.avg_pool2d(pixels, downscale)
+    if not (normalize or least_contrast):
+        return pixels
+    precise = pixels.double()  # single precision would round to other bytes with another number of threads
+    mean, sd = precise.mean(), precise.std(correction=0)
+    if not normalize and sd >= least_contrast:
+        return pixels
+    if sd < 1e-3:
+        raise UnusableError("one gray throughout, which has no contrast to normalise or stretch")
+    z = (precise - mean) / sd
+    return 0.5 + 0.2 * z if normalize else mean + least_contrast * z
+
+
+def _to_bytes(pixels: Tensor) -> Tensor:
+    return (255 * pixels.clamp(0, 1)).round().to(torch.uint8)
+
+
+def write_image(path: Path, pixels: Tensor) -> None:
+    """Write (C, H, W) uint8, C = 1 or 3, in the format of the suffix."""
+    array = pixels.cpu().permute(1, 2, 0).numpy()
+    Image.fromarray(array[:, :, 0] if len(pixels) == 1 else np.ascontiguousarray(array)).save(path)
+
+
+def find_classes(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
+    """Find the image files of each class: a file is a class of its own, a folder is a class of many, to any depth.
+
+    Returns:
+        The files by class, and images of kinds that are not read. Hidden files, and what is no image by its suffix, are
+        passed over.
+
+    Raises:
+        ValueError: two classes have one name; the message begins with "data".
+        OSError: the folder cannot be read.
+    """
+    classes: dict[str, list[Path]] = {}
+    skipped: list[Skipped] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        found = _files_in(entry)
+        files = [path for path in found if path.suffix.lower() in SUFFIXES]
+        others = [path for path in found if path not in files and _is_image(path)]
+        skipped += [Skipped(path, f"{path.suffix} is not read; convert it to PNG or JPEG") for path in others]
+        if not (files or entry.is_dir()):
+            continue
+        name = entry.name if entry.is_dir() else entry.stem
+        if name in classes:
+            raise ValueError(f"data: two classes of {folder} are named {name}; rename one")
+        classes[name] = files
+    return classes, skipped
+
+
+def _files_in(entry: Path) -> list[Path]:
+    """Return a file, or the files in a folder and the folders in it, but none that is hidden."""
+    if not entry.is_dir():
+        return [entry]
+    paths = (path for path in entry.rglob("*") if not path.is_dir())
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(entry).parts))
+
+
+def _is_image(path: Path) -> bool:
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("image/") or path.suffix.lower() in RAW | set(Image.registered_extensions())

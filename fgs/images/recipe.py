@@ -1,0 +1,302 @@
+"""The recipe of a training on images: every choice that the paper leaves open, and what it builds."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fgs.common.options import Option, at_least, one_of, positive, require
+from fgs.denoising import (
+    NoiseLevels,
+    Weight,
+    denoising_loss,
+    inverse_sd,
+    inverse_variance,
+    log_uniform,
+    squared,
+    uniform,
+    unweighted,
+)
+from fgs.images.patches import Patches
+from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
+from fgs.noise import seeded
+from fgs.protocols import FeatureExtractor
+from fgs.training.muon import muon
+from fgs.training.processes import processes, share
+from fgs.training.trainer import NOTHING, Budget, Loss, Optimizers, Spent, adam
+
+NOISE_LEVELS: dict[str, NoiseLevels] = {"uniform": uniform(), "log-uniform": log_uniform(), "squared": squared()}
+"""uniform: the paper's."""
+
+WEIGHTS: dict[str, Weight] = {
+    "none": unweighted,
+    "inverse-sd": inverse_sd(0.1),
+    "inverse-variance": inverse_variance(0.1),
+}
+"""none: the paper's."""
+
+_LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon"}
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "small": _LIGHT,
+    "medium": _LIGHT,
+    "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam"},
+}
+"""What a preset trains with: on two cores many light steps do more than few heavy ones."""
+
+BY_PRESET: Any = None  # a field that is left at this takes the value of its preset
+
+OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
+"""adam: the paper's."""
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+GUIDANCE = ("features", "label", "none")
+BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam"}  # what was no choice when older recipes were written
+INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
+
+_data, _method, _networks = (partial(Option, panel=panel) for panel in ("Data", "Method", "Networks"))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train on what: the options of `fgs train-images` that a run keeps.
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+
+    data: Annotated[
+        str | None,
+        _data("Folder with an image, or a folder of images, a class; synthetic textures if left out."),
+    ] = None
+    class_: Annotated[
+        tuple[str, ...], _data("A class of --data; may be given again. All if left out.", flag="--class")
+    ] = ()
+    color: Annotated[bool, _data("RGB instead of gray.")] = False
+    patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
+    overlapping: Annotated[
+        bool, _data("Train on every crop, or on patches side by side (paper).", flag="--overlapping/--side-by-side")
+    ] = True
+    downscale: Annotated[int, _data("Average blocks of so many pixels a side.")] = 1
+    normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
+    least_contrast: Annotated[
+        float, _data("Stretch images of lower sd to this one, about their mean; faint textures are hard to learn.")
+    ] = 0.0
+    held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
+    guidance: Annotated[
+        str, _method("Algorithm 2, a network given labels, or Algorithm 4.", metavar="features|label|none")
+    ] = "features"
+    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million parameters.", metavar="small|medium|paper")] = (
+        "small"
+    )
+    p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
+    sigma_distribution: Annotated[
+        str, _method("Of the noise levels; uniform is the paper's.", metavar="uniform|squared|log-uniform")
+    ] = "squared"
+    loss_weight: Annotated[
+        str,
+        _method("Of squared errors by σ; none is the paper's.", metavar="none|inverse-sd|inverse-variance"),
+    ] = "inverse-variance"
+    batch: Annotated[int, _networks("Pairs of a step; 64 for paper, 8 for the others.")] = BY_PRESET
+    shared: Annotated[
+        int, _networks("Pairs that have x' in common, which saves passes; 1 for paper, 4 for the others.")
+    ] = BY_PRESET
+    primes: Annotated[
+        int, _networks("Patches x' whose φ is averaged; 1 for paper, which has one, 4 for the others.")
+    ] = BY_PRESET
+    steps: Annotated[int | None, _networks("Steps, the same on every machine, instead of --minutes.")] = None
+    minutes: Annotated[float, _networks("Training time.")] = 30.0
+    learning_rate: Annotated[float, _networks("The highest; it falls to 0. 0.001 for paper, 0.002 for the others.")] = (
+        BY_PRESET
+    )
+    optimizer: Annotated[
+        str, _networks("Of the convolutions; adam for paper, which has it, muon for the others.", metavar="muon|adam")
+    ] = BY_PRESET
+    precision: Annotated[
+        str, _networks("Of the network's products; auto where it pays.", metavar="auto|float32|bfloat16")
+    ] = "auto"
+    device: Annotated[str, _networks("Where to train.", metavar="auto|cpu|cuda|mps")] = "auto"
+    compile_: Annotated[
+        bool,
+        _networks("Compile the network first: minutes that pay on a GPU; needs a compiler.", flag="--compile"),
+    ] = False
+    seed: Annotated[int, _networks("Seed of everything drawn.")] = 0
+
+    def __post_init__(self) -> None:
+        one_of(self, guidance=GUIDANCE, preset=PRESETS, sigma_distribution=NOISE_LEVELS, loss_weight=WEIGHTS)
+        for name, value in DEFAULTS[self.preset].items():
+            if getattr(self, name) is BY_PRESET:
+                object.__setattr__(self, name, value)
+        one_of(self, optimizer=OPTIMIZERS, precision=PRECISIONS, device=DEVICES)
+        at_least(self, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
+        positive(self, "minutes", "learning_rate")
+        for name in ("class_", "downscale", "normalize", "least_contrast"):
+            if self.data is None and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(f"{name}: is for images of --data; leave it out")
+        require(self, "least_contrast", 0 <= self.least_contrast <= 0.5, "must lie in [0, 0.5]")
+        if self.normalize and self.least_contrast:
+            raise ValueError("least_contrast: --normalize brings all to one contrast; give one of the two")
+        least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
+        require(self, "patch", self.patch >= least, f"must be at least {least} for the preset {self.preset}")
+        for name in ("p_drop", "held_out"):
+            require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> "Recipe":
+        """Make a recipe of what `asdict` made of one, maybe with an older version.
+
+        Raises:
+            TypeError: it has settings that this version does not know.
+            ValueError: a setting is out of range.
+        """
+        return cls(**{**BEFORE, **stored, "class_": tuple(stored.get("class_") or ())})
+
+    def on_this_machine(self) -> "Recipe":
+        """Return the recipe with the device and the precision that "auto" stands for here.
+
+        Raises:
+            ValueError: the device asked for is not here.
+        """
+        check_device(self.device)
+        device = best_device() if self.device == "auto" else self.device
+        return replace(
+            self, device=device, precision=best_precision(device) if self.precision == "auto" else self.precision
+        )
+
+    def build_network(self, classes: int) -> UNet:
+        """Build the network with weights from the seed."""
+        sizes: dict[str, Any] = {"colors": 3 if self.color else 1, **PRESETS[self.preset]}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seeded(self.seed, INIT).initial_seed()))
+            if self.guidance == "features":
+                return GuidedUNet(**sizes)
+            return LabelUNet(classes, **sizes) if self.guidance == "label" else UNet(**sizes)
+
+    def build_loss(self, patches: Patches) -> Loss:
+        """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided.
+
+        Raises:
+            ValueError: the batch cannot be divided among the processes.
+        """
+        if self.batch % (self.shared * processes()):
+            of = f"{self.shared} (shared)" + (f" × {processes()} processes" if processes() > 1 else "")
+            raise ValueError(f"batch: must be a multiple of {of}, got {self.batch}")
+
+        def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
+            if isinstance(network, GuidedUNet):
+                return _centroids(network, x_prime, self.primes).repeat_interleave(self.shared, 0)
+            return nn.functional.one_hot(y, len(patches.classes)).float() if isinstance(network, LabelUNet) else None
+
+        def loss(network: nn.Module, generator: Generator) -> Tensor:
+            x, x_prime, y = patches.pairs(self.batch, generator, self.shared, self.primes)
+            mine = share(self.batch)
+            x_prime, y = x_prime[share(len(x_prime))], y[mine]
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
+                x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
+                return denoising_loss(
+                    network,
+                    x,
+                    condition(network, x_prime, y),
+                    NOISE_LEVELS[self.sigma_distribution],
+                    WEIGHTS[self.loss_weight],
+                    self.p_drop,
+                    share=mine,
+                    generator=generator,
+                )
+
+        return loss
+
+    def budget(self, start: Spent = NOTHING) -> Budget:
+        """Return what the training may spend; a leg of it starts where so much was spent."""
+        return Budget(self.steps, None if self.steps else 60 * self.minutes, start)
+
+
+def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tensor:
+    """Return the mean φ of every `primes` patches in a row, (N / primes, F)."""
+    phi = network.features(x_prime)
+    return phi.reshape(-1, primes, phi.shape[1]).mean(1)
+
+
+def check_device(name: str, what: str = "use cpu or auto") -> None:
+    """Raise a ValueError if a kind of device is asked for that is not here."""
+    for device, here in {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.items():
+        if name == device and not here:
+            raise ValueError(f"device: there is no {device} here; {what}")
+
+
+def best_device() -> str:
+    """Return the fastest kind of device that is here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def best_precision(device: str) -> str:
+    """Return bfloat16 where the hardware multiplies such numbers faster; a CPU tries it, for a second at most.
+
+    What a processor says of itself does not tell: with AVX-512 but no AMX, bfloat16 is twice as fast on some and twice
+    as slow on others.
+    """
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    if device != "cpu":
+        return "float32"
+    single, half = (_product_seconds(dtype) for dtype in (torch.float32, torch.bfloat16))
+    return "bfloat16" if 1.5 * half < single else "float32"
+
+
+def _product_seconds(dtype: torch.dtype, n: int = 512) -> float:
+    """Return how long a product of n × n matrices takes, the best of five, or of fewer where one takes long."""
+    a = torch.ones(n, n, dtype=dtype)
+    times: list[float] = []
+    while len(times) < 5 and sum(times) < 0.05:  # without instructions for bfloat16 one product takes a second
+        begin = time.perf_counter()
+        torch.mm(a, a)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def cost(recipe: Recipe, classes: int) -> dict[str, int]:
+    """Return what a training takes: sizes of the network, and floating-point operations and memory of a step.
+
+    Nothing is computed: operations are counted, of both passes and of the way back, on tensors without contents.
+
+    Returns:
+        parameters; feature_dim, the length of φ; receptive_field, pixels a side; flops_per_pair; memory_bytes, an
+        estimate: weights, gradients, averages and moments, and what the passes of a batch keep for the way back.
+    """
+    size, colors = recipe.patch, 3 if recipe.color else 1
+    with torch.device("meta"):
+        network = recipe.build_network(classes)
+        x_prime = torch.empty(2 * recipe.primes, colors, size, size)
+        x, one_hot = torch.empty(2 * recipe.shared, colors, size, size), torch.empty(2 * recipe.shared, classes)
+    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
+    kept: dict[int, int] = {}  # bytes of every piece of memory, which several tensors may look into
+
+    def count(tensor: Tensor) -> Tensor:
+        memory = tensor.untyped_storage()
+        if memory._cdata not in weights:
+            kept[memory._cdata] = memory.nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
+        guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
+        phi = one_hot if labelled else None
+        if isinstance(network, GuidedUNet):
+            phi = _centroids(network, x_prime, recipe.primes).repeat_interleave(recipe.shared, 0)
+        network(x, phi).sum().backward()
+    parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+    share = 0.5 if recipe.precision == "bfloat16" else 1.0
+    return {
+        "parameters": parameters,
+        "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
+        "receptive_field": receptive_field(network),
+        "flops_per_pair": counter.get_total_flops() // len(x),
+        "memory_bytes": 5 * 4 * parameters + int(share * sum(kept.values()) * recipe.batch / len(x)),
+    }

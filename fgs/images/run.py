@@ -1,0 +1,349 @@
+"""Training on images as a run: a folder that says what was asked for, grows while training, and can be taken up again.
+
+config.json    the recipe, the legs of the training, the versions, and the classes with hashes of their pixels
+last.pt        everything that an exact continuation needs
+network.pt     the averaged weights, as `load_checkpoint` reads them
+best.pt        those of the check at which held-out patches were denoised best
+metrics.jsonl  a line for each check: step, loss, PSNR of held-out patches conditioned right, wrong and not at all
+denoised.png   some of those patches
+"""
+
+import json
+import math
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fgs.common.files import output_folder, write_text
+from fgs.common.text import json_text
+from fgs.figures.images import image_grid
+from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
+from fgs.images.model import Model
+from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
+from fgs.images.reading import Skipped
+from fgs.images.recipe import OPTIMIZERS, Recipe, check_device
+from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
+from fgs.noise import seeded
+from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
+from fgs.training.processes import is_first, restarted
+from fgs.training.trainer import Record, Spent, Trainer
+
+CONFIG = "config.json"
+SOMEWHERE = "images"  # for the folder of the images
+SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
+DRAWS = 3  # what the seed is used for, beside those of `fgs.images.recipe`
+CHECKS = 20  # in a run
+PAUSE = 300.0  # seconds after which the state is saved, whether or not a check is due
+SHOWN = 8  # classes in the picture
+
+
+class ContradictionError(ValueError):
+    """A run cannot be continued as asked; the message begins with the setting that differs."""
+
+
+def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
+    """Read the images of a recipe, or draw synthetic ones.
+
+    Returns:
+        Their patches on the recipe's device, the hash of each class, and the files that were left out.
+
+    Raises:
+        ValueError: there is too little to train on; the message begins with "data".
+        OSError: the folder cannot be read.
+    """
+    skipped: list[Skipped] = []
+    size = recipe.patch
+    if recipe.data is None:
+        images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
+    else:
+        folder = Path(recipe.data)
+        if not folder.is_dir():
+            raise ValueError(f"data: {folder} is no folder; name one that holds images")
+        fewest = 1 if recipe.guidance == "none" else 2
+        prepared = (recipe.color, recipe.downscale, recipe.normalize, recipe.least_contrast)
+        images, skipped = read_images(folder, size, *prepared, recipe.class_, fewest)
+    hashes = {name: content_hash(of_class) for name, of_class in images.items()}
+    return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of training, over which the learning rate rises and falls once.
+
+    Attributes:
+        steps: to be taken in all when it ends, or None, and then
+        minutes: to be spent in all.
+        from_step: steps taken when it began, and `from_seconds` seconds spent.
+    """
+
+    steps: int | None
+    minutes: float
+    from_step: int = 0
+    from_seconds: float = 0.0
+
+
+class Config(NamedTuple):
+    """What `config.json` holds: the recipe, the hash of every class, the legs, and what it was started with."""
+
+    recipe: Recipe
+    hashes: dict[str, str]
+    legs: list[Leg]
+    versions: dict[str, str]
+
+    def write(self, folder: Path) -> None:
+        """Write it into the folder of a run, atomically."""
+        contents = {"recipe": asdict(self.recipe), "legs": [asdict(leg) for leg in self.legs], "classes": self.hashes}
+        write_text(folder / CONFIG, json_text(contents | {"versions": self.versions}) + "\n")
+
+
+def read_config(folder: Path) -> Config:
+    """Read what a run was started with.
+
+    Raises:
+        CheckpointError: there is no run, or its settings are damaged.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        recipe = Recipe.read(config["recipe"])
+        legs = [Leg(**leg) for leg in config.get("legs", [asdict(Leg(recipe.steps, recipe.minutes))])]
+        return Config(recipe, dict(config["classes"]), legs, dict(config.get("versions", {})))
+    except OSError as error:
+        raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: not the settings of a run ({error})") from None
+
+
+def patches_of(model: Model, data: Path | None) -> Patches:
+    """Read what a model was trained on, on the CPU.
+
+    Args:
+        model: says which classes, and with which hashes.
+        data: folder where the images of its classes are, others beside them or not; None if they are synthetic.
+
+    Raises:
+        ContradictionError: the images are not those that the model was trained on.
+        ValueError: there are no images; the message begins with "data", or "class".
+        OSError: the images cannot be read.
+    """
+    where = {"data": str(data), "class_": list(model.classes)} if data else {"data": None, "class_": None}
+    patches, now, _ = read_patches(replace(model.recipe, **where, device="cpu"))
+    _agree(model.hashes, now)
+    return patches
+
+
+def _agree(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
+
+
+def _lengthened(config: Config, asked: Mapping[str, Any], state: Mapping[str, Any]) -> Config:
+    """Return the config with another leg, from where the state is, if a budget is asked for that it does not have."""
+    recipe = config.recipe
+    budget = {"steps": asked.get("steps"), "minutes": asked.get("minutes", recipe.minutes)}
+    if not {"steps", "minutes"} & set(asked) or budget == {"steps": recipe.steps, "minutes": recipe.minutes}:
+        return config
+    try:
+        spent = Spent(int(state["trainer"]["step"]), float(state["trainer"]["seconds"]))
+    except (KeyError, TypeError, ValueError):
+        return config  # which the state does not fit, as loading it will say
+    if (budget["steps"] or math.inf) <= spent.steps:
+        raise ContradictionError(f"steps: the run has taken {spent.steps} already; give more, got {budget['steps']}")
+    if not budget["steps"] and 60 * budget["minutes"] <= spent.seconds:
+        raise ContradictionError(
+            f"minutes: the run has spent {spent.seconds / 60:.3g} already; give more, got {budget['minutes']:g}"
+        )
+    leg = Leg(**budget, from_step=spent.steps, from_seconds=spent.seconds)
+    return config._replace(recipe=replace(recipe, **budget), legs=[*config.legs, leg])
+
+
+class Run:
+    """A training and its folder; make it with `start` or `resume`.
+
+    Attributes:
+        folder: where everything is kept.
+        recipe: what is trained how.
+        legs: of the training; the last one is under way, or over.
+        patches: what it is trained on; `hashes` of its classes, and the files that were `skipped`.
+        trainer: the weights, and how far they are.
+        metrics: the checks made so far.
+        loss: averaged over some 50 steps, None before the first.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, legs: list[Leg] | None = None) -> None:
+        self.folder, self.recipe, self.legs = folder, recipe, legs or [Leg(recipe.steps, recipe.minutes)]
+        self.patches, self.hashes, self.skipped = read_patches(recipe)
+        network = recipe.build_network(len(self.patches.classes))
+        network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        seed = int(seeded(recipe.seed, DRAWS).initial_seed())
+        loss, budget = (
+            recipe.build_loss(self.patches),
+            recipe.budget(Spent(self.legs[-1].from_step, self.legs[-1].from_seconds)),
+        )
+        optimizers = OPTIMIZERS[recipe.optimizer]
+        self.trainer = Trainer(network, loss, budget, recipe.learning_rate, seed=seed, optimizers=optimizers)
+        if recipe.compile_:  # after the trainer has copied the network, whose average is only measured now and then
+            network.compile()
+            if isinstance(network, GuidedUNet):
+                network.features = torch.compile(network.features)  # type: ignore[method-assign]
+        self.metrics: list[dict[str, Any]] = []
+        self.loss: float | None = None
+
+    @classmethod
+    def start(cls, folder: Path, recipe: Recipe) -> "Run":
+        """Begin a run in a new folder, which from then on can be resumed.
+
+        Raises:
+            ValueError: there is too little to train on, or the device is not here.
+            OSError: the folder is another's or cannot be written, or the data not read.
+        """
+        recipe = recipe.on_this_machine()
+        if not is_first():
+            return cls(folder, recipe)
+        with nullcontext() if restarted() else output_folder(folder):  # what an attempt before has left is written over
+            folder.mkdir(parents=True, exist_ok=True)
+            run = cls(folder, recipe)
+            run.save()
+            versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {
+                "python": platform.python_version()
+            }
+            Config(recipe, run.hashes, run.legs, versions).write(folder)  # last: where it is, a run can be resumed
+        return run
+
+    @classmethod
+    def resume(cls, folder: Path, asked: Mapping[str, Any]) -> "Run":
+        """Take up a run where its state was last saved; with more steps or minutes than it had, for another leg.
+
+        Args:
+            folder: of the run.
+            asked: settings of the recipe, which must be those of the run but for "steps" or "minutes".
+
+        Raises:
+            ContradictionError: other settings are asked for, less than was spent, or the images have changed.
+            ValueError: its device is not here.
+            CheckpointError: there is no run to resume, or its files are damaged.
+        """
+        config = read_config(folder)
+        check_device(config.recipe.device, "go on where the run was started")
+        for name, value in asked.items():
+            stored = getattr(config.recipe, name)
+            if name not in ("steps", "minutes") and value not in (stored, "auto"):
+                raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
+        state = read_data(folder / "last.pt")
+        longer = _lengthened(config, asked, state)
+        run = cls(folder, longer.recipe, longer.legs)
+        _agree(config.hashes, run.hashes)
+        run._load(state)
+        if longer.legs != config.legs and is_first():
+            longer.write(folder)
+        return run
+
+    def _load(self, state: dict[str, Any]) -> None:
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            self.metrics, self.loss = [dict(line) for line in state["metrics"]], state["loss"]
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"{self.folder / 'last.pt'}: not the state of this run ({reason})") from None
+
+    def train(self) -> Iterator[Record]:
+        """Train until the budget is spent, with checks on the way; stop at any record, `save`, and go on another day.
+
+        Yields:
+            Records with the averaged loss.
+
+        Raises:
+            NotFiniteError: a loss is not finite; the state that was last saved is kept.
+            OSError: a file cannot be written; those before are kept.
+        """
+        saved = self.trainer.seconds
+        for record in self.trainer.run():
+            self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
+            checks = sum(line.get("leg", 1) == len(self.legs) for line in self.metrics)
+            if record.progress >= min(1.0, (checks + 1) / CHECKS):
+                self._check(record.step, record.seconds)
+                saved = record.seconds
+            elif record.seconds - saved > PAUSE:
+                self.save()
+                saved = record.seconds
+            yield record._replace(loss=self.loss)
+
+    def save(self) -> None:
+        """Write the state that `resume` reads, and the averaged network; of several processes the first one does.
+
+        Raises:
+            OSError: a file cannot be written; the one before is kept.
+        """
+        if not is_first():
+            return
+        state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
+        save_data(self.folder / "last.pt", state)
+        self._save_network("network.pt")
+
+    def _save_network(self, name: str) -> None:
+        targets = self.targets()
+        about = {
+            "kind": "images",
+            "guidance": self.recipe.guidance,
+            "classes": list(self.patches.classes),
+            "hashes": self.hashes,
+            "recipe": asdict(replace(self.recipe, data=self.recipe.data and SOMEWHERE)),  # what ships names no folder
+            "step": self.trainer.step,
+            "targets": None if targets is None else targets.cpu(),
+            "means": class_means(self.patches),
+        }
+        save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
+
+    @property
+    def network(self) -> UNet:
+        """The network with averaged weights, the one to use."""
+        averaged = self.trainer.ema
+        assert isinstance(averaged, UNet)
+        return averaged
+
+    def targets(self) -> Tensor | None:
+        """Return φ of each class, (classes, F): centroids, one-hot labels, or None for a network without any."""
+        if isinstance(self.network, GuidedUNet):
+            return class_features(self.network, self.patches)
+        if isinstance(self.network, LabelUNet):
+            return torch.eye(len(self.patches.classes), device=self.patches.device)
+        return None
+
+    def _check(self, step: int, seconds: float) -> None:
+        """Measure held-out patches, and save everything; of several processes the first one does."""
+        if not is_first():
+            return
+        targets = self.targets()
+        measured = denoise_held_out(self.network, targets, self.patches, SIGMAS)
+        best = max((line["psnr"] for line in self.metrics), default=-torch.inf)
+        psnr = sum(measured["none" if targets is None else "right"]) / len(SIGMAS)
+        line = {
+            "leg": len(self.legs),
+            "step": step,
+            "seconds": round(seconds, 1),
+            "loss": self.loss,
+            "psnr": psnr,
+            "sigma": SIGMAS,
+        }
+        self.metrics.append(line | {f"psnr_{name}": curve for name, curve in measured.items()})
+        self.save()
+        if psnr > best:
+            self._save_network("best.pt")
+        write_text(self.folder / "metrics.jsonl", "".join(json_text(line, None) + "\n" for line in self.metrics))
+        self._draw(targets)
+
+    def _draw(self, targets: Tensor | None, sigma: float = 0.5) -> None:
+        """Draw one held-out patch of each class, denoised under every condition."""
+        x, y = self.patches.held_out(1)
+        x, y = x[:SHOWN], y[:SHOWN]
+        rows = {"clean": x, **denoise(self.network, targets, x, y, sigma)}
+        columns = [self.patches.classes[k] for k in y.tolist()]
+        title = f"Held-out patches, σ = {sigma:g}, after {self.trainer.step:,} steps"
+        image_grid(rows, columns, title, self.folder / "denoised.png")

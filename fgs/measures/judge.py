@@ -1,0 +1,89 @@
+"""Are samples of a texture like the texture? Judged by statistics that know nothing of the network.
+
+Every distance is divided by its floor: the distance of as many real patches, of the part that was held out, to the same
+reference, the part that was trained on.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fgs.measures.distances import class_hit, energy_distance
+from fgs.measures.statistics import LinearClassifier, texture_statistics
+
+
+class Quality(NamedTuple):
+    """How samples of one class compare with real patches.
+
+    Attributes:
+        hit: share of them that the classifier takes for the class, and `real_hit` of held-out patches.
+        distance: energy distance of their statistics to the training region, in units of the floor.
+        diversity: rms spread of their statistics within the class ÷ that of real patches.
+        contrast: sd of all their pixels ÷ that of real patches.
+    """
+
+    hit: float
+    real_hit: float
+    distance: float
+    diversity: float
+    contrast: float
+
+
+@dataclass(frozen=True)
+class TextureJudge:
+    """Real patches of each class, to hold samples against.
+
+    Attributes:
+        sd: (S,) of the statistics over all classes, the unit of each.
+        classifier: fitted to the training region.
+        reference: (K, n, S) statistics ÷ sd of the training region, and `held_out` of the other.
+        contrast: (K,) sd of the pixels of the training region.
+    """
+
+    sd: Tensor
+    classifier: LinearClassifier
+    reference: Tensor
+    held_out: Tensor
+    contrast: Tensor
+
+    @classmethod
+    def fit(cls, training: Tensor, held_out: Tensor) -> "TextureJudge":
+        """Take crops of every class from what was trained on and from what was held out, (K, n, C, H, W) each.
+
+        n should be no less than the number of samples to be judged, whose floor takes as many held-out crops.
+
+        Raises:
+            ValueError: the crops are too small for the statistics.
+        """
+        reference, other = (torch.stack([texture_statistics(x) for x in part.cpu()]) for part in (training, held_out))
+        flat = reference.flatten(0, 1)
+        sd = flat.std(0).clamp_min(1e-9)
+        y = torch.arange(len(reference)).repeat_interleave(reference.shape[1])
+        contrast = training.cpu().flatten(1).std(1)
+        return cls(sd, LinearClassifier.fit(flat, y), reference / sd, other / sd, contrast)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return the statistics of images (n, C, H, W) in units of their sd over all classes, (n, S)."""
+        return texture_statistics(x.cpu()) / self.sd
+
+    def __call__(self, x: Tensor, y: int) -> Quality:
+        """Judge samples x, (n, C, H, W) in [0, 1], of class y.
+
+        Raises:
+            ValueError: there are more samples than held-out crops, whose distance is the floor.
+        """
+        if len(x) > self.held_out.shape[1]:
+            raise ValueError(f"x: the judge was fitted to {self.held_out.shape[1]} crops a class, got {len(x)} samples")
+        statistics = texture_statistics(x.cpu())
+        reference, held_out = self.reference[y], self.held_out[y]
+        floor = energy_distance(held_out[: len(x)], reference)
+        z = statistics / self.sd
+        return Quality(
+            class_hit(self.classifier(statistics), y),
+            class_hit(self.classifier(held_out * self.sd), y),
+            float(energy_distance(z, reference) / floor),
+            float((z.var(0).sum() / reference.var(0).sum()).sqrt()),
+            float(x.std().cpu() / self.contrast[y]),
+        )

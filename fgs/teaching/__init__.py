@@ -1,0 +1,1 @@
+"""What the lessons are written with, and where they lie."""

@@ -1,0 +1,68 @@
+"""The lessons as files: where they lie, what they claim, and what of them has been run."""
+
+import ast
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDERS = (Path(__file__).parents[1] / "lessons", Path(__file__).parents[2] / "lessons")  # in a wheel, in a clone
+RESULT = "result.json"  # what a lesson leaves in its folder of --out once its claim held
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a lesson says of itself.
+
+    Attributes:
+        number: from 1.
+        name: of its file, without the suffix, as 03_one_family.
+        title: the first line of its docstring, after "Lesson 3: ".
+        claim: the sentence after "Claim: ".
+        path: its file.
+    """
+
+    number: int
+    name: str
+    title: str
+    claim: str
+    path: Path
+
+    def result(self, out: Path) -> dict[str, Any] | None:
+        """Return what the lesson measured when it was last run into `out`, None if its claim has not been shown."""
+        try:
+            found: dict[str, Any] = json.loads((out / self.name / RESULT).read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+
+def headings() -> list[Heading]:
+    """Return the headings of all lessons, in order."""
+    folder = next((folder for folder in FOLDERS if any(folder.glob("[0-9][0-9]_*.py"))), FOLDERS[0])
+    return [read_heading(path) for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
+
+
+def find_heading(number: int) -> Heading:
+    """Return the heading of lesson `number`.
+
+    Raises:
+        ValueError: there is no such lesson.
+    """
+    found = {heading.number: heading for heading in headings()}
+    if number not in found:
+        raise ValueError(
+            f"NUMBER: must be a lesson from {min(found, default=0)} to {max(found, default=0)}, got {number}"
+        )
+    return found[number]
+
+
+def read_heading(path: Path) -> Heading:
+    """Read title and claim from the docstring of a lesson, without running it."""
+    text = " ".join((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split())
+    found = re.match(r"Lesson (\d+): (.*?)\.? Claim: (.*)", text)
+    if not found:
+        raise ValueError(f'{path.name}: its docstring must read "Lesson N: Title. Claim: …"')
+    number, title, claim = found.groups()
+    return Heading(int(number), path.stem, title, claim, path)

@@ -1,0 +1,148 @@
+"""`fgs train-images` as a person meets it."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from test_reading import broken
+
+from fgs.images.reading import write_image
+from fgs.noise import seeded
+from fgs.images.synthetic import draw_textures
+
+QUICK = ["train-images", "--patch", "8", "--batch", "4"]
+
+
+def process(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_without_data_the_synthetic_textures_are_used(fgs, tmp_path):
+    code, out, err = fgs(*QUICK, "--steps", 2, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "2 steps" in out
+    assert "16 classes" in out
+    assert "right" in out
+    assert (tmp_path / "run/denoised.png").stat().st_size > 10_000
+
+
+def test_bad_files_are_listed_and_the_good_ones_trained_on(fgs, tmp_path):
+    reasons = broken(tmp_path)
+    for texture in draw_textures(4):
+        write_image(tmp_path / f"{texture.name}.tif", texture(30, seeded(0)))
+    code, out, err = fgs(*QUICK, "--data", tmp_path, "--steps", 2, "--out", tmp_path / "run", "--color", "--json")
+    assert code == 0
+    assert json.loads(out)["step"] == 2
+    assert len(err.splitlines()) == len(reasons)
+    assert all(f"{name}: " in err and reason in err for name, reason in reasons.items())
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert sorted(config["classes"]) == sorted(texture.name for texture in draw_textures(4))
+    assert b"good" not in (tmp_path / "run/network.pt").read_bytes()
+    assert str(tmp_path).encode() not in (tmp_path / "run/network.pt").read_bytes()
+
+
+def test_dry_run_describes_the_paper_s_network(fgs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = fgs("train-images", "--preset", "paper", "--dry-run", "--json")
+    assert (code, err) == (0, "")
+    about = json.loads(out)
+    assert about["parameters"] == pytest.approx(11.6e6, rel=0.005)
+    assert (about["feature_dim"], about["receptive_field"], about["classes"]) == (1344, 84, 16)
+    assert about["pairs"] > 1e6
+    assert 3e9 < about["flops_per_pair"] < 3e11
+    assert about["config"]["precision"] in ("float32", "bfloat16")
+    assert list(tmp_path.iterdir()) == []
+    assert "parameters" in fgs("train-images", "--dry-run")[1]
+
+
+BAD = {
+    "guidance": (["--guidance", "labels"], "--guidance: must be one of features, label, none, got labels"),
+    "no folder": (["--data", "nowhere"], "--data: nowhere is no folder"),
+    "out exists": (["--out", "."], "--out: . exists and holds files; name a new folder, or go on with --resume ."),
+    "nothing to resume": (["--resume", "nowhere"], "--resume: nowhere holds no run"),
+    "resume elsewhere": (["--resume", "one", "--out", "two"], "--resume: goes on in its own folder"),
+    "nothing to normalize": (["--normalize"], "--normalize: is for images of --data"),
+    "nothing to stretch": (["--least-contrast", "0.1"], "--least-contrast: is for images of --data"),
+    "contrast": (["--data", "one", "--least-contrast", "0.6"], "--least-contrast: must lie in [0, 0.5], got 0.6"),
+    "two contrasts": (
+        ["--data", "one", "--least-contrast", "0.1", "--normalize"],
+        "--least-contrast: --normalize brings all to one contrast; give one of the two",
+    ),
+    "learning rate": (["--learning-rate", "-1"], "--learning-rate: must be positive"),
+    "seed": (["--seed", "-1"], "--seed: must not be negative"),
+    "device": (["--device", "mps"], "--device: there is no mps here; use cpu or auto"),
+    "one class": (["--data", "one"], "--data: one has 1 classes that can be used"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(fgs, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    write_image(tmp_path / "one/a.png", torch.zeros(1, 30, 30, dtype=torch.uint8))
+    arguments, line = BAD[name]
+    code, out, err = fgs(*QUICK, *arguments)
+    assert (code, out) == (2, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_interrupting_saves_and_says_how_to_go_on(tmp_path):
+    run = process(*QUICK, "--out", tmp_path / "a run", "--minutes", 5)
+    while not (tmp_path / "a run/config.json").exists():
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.1)
+    time.sleep(1.5)
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 1
+    step, command = re.search(r"interrupted at step (\d+); go on with: fgs (.*)", err).groups()
+    assert command == f"train-images --resume '{tmp_path / 'a run'}'"
+    assert torch.load(tmp_path / "a run/last.pt", weights_only=True)["trainer"]["step"] == int(step) > 0
+
+
+def test_resuming_by_command(fgs, tmp_path):
+    fgs(*QUICK, "--steps", 2, "--out", tmp_path / "run")
+    code, out, _ = fgs("train-images", "--resume", tmp_path / "run")
+    assert code == 0
+    assert "2 steps" in out
+    code, _, err = fgs("train-images", "--resume", tmp_path / "run", "--steps", 3)
+    assert code == 2
+    assert err == "fgs: --steps: the run was started with 2; leave this option out\n"
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_as_if_it_never_was(tmp_path):
+    arguments = [*QUICK, "--steps", 400, "--precision", "float32"]
+    whole = process(*arguments, "--out", tmp_path / "whole")
+    _, err = whole.communicate()
+    assert whole.returncode == 0, err
+    run = process(*arguments, "--out", tmp_path / "killed")
+    waits = torch.rand(10, generator=seeded(0)).tolist()
+    for wait in waits:
+        while not (tmp_path / "killed/config.json").exists():
+            time.sleep(0.02)
+        time.sleep(1 + 4 * wait)
+        run.kill()
+        run.communicate()
+        torch.load(tmp_path / "killed/last.pt", weights_only=True)
+        run = process("train-images", "--resume", tmp_path / "killed")
+    _, err = run.communicate()
+    assert run.returncode == 0, err
+    states = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "killed"))
+    one, other = (state["trainer"] for state in states)
+    assert one["step"] == other["step"] == 400
+    for kind in ("network", "average"):
+        assert all(torch.equal(one[kind][key], other[kind][key]) for key in one[kind])

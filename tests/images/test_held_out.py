@@ -1,0 +1,84 @@
+"""Held-out denoising against what is known: exact scores of flat classes."""
+
+import math
+
+import pytest
+import torch
+
+from fgs.images.patches import Patches
+from fgs.evaluation.denoising import noise_residual
+from fgs.evaluation.features import nearest_centroid_accuracy
+from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
+
+GRAYS = (51, 128, 204)
+
+
+@pytest.fixture
+def patches():
+    """Each class is one gray throughout."""
+    images = {f"gray{gray}": [torch.full((1, 32, 48), gray, dtype=torch.uint8)] for gray in GRAYS}
+    return Patches(images, 8)
+
+
+class Flat:
+    """φ is the mean gray; x̂ is the gray asked for, or the mean of the noisy patch."""
+
+    def features(self, x, sigma=None):
+        return x.mean((2, 3))
+
+    def __call__(self, x, phi=None, sigma=None):
+        gray = x.mean((2, 3)) if phi is None else phi
+        return gray[..., None, None] - x
+
+
+def test_right_wrong_and_no_condition(patches):
+    x, y = patches.held_out(4)
+    estimates = denoise(Flat(), class_features(Flat(), patches), x, y, 0.1)
+    torch.testing.assert_close(estimates["right"], x)
+    grays = torch.tensor(GRAYS) / 255
+    wrong = (estimates["wrong"][:, 0, 0, 0, None] - grays).abs().argmin(1)
+    assert (wrong != y).all()
+    assert len({(int(a), int(b)) for a, b in zip(y, wrong, strict=True)}) > 3  # not the same for all of a class
+    noise = estimates["noisy"] - x
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.15)
+    torch.testing.assert_close(estimates["none"], (x + noise).mean((2, 3), keepdim=True).expand_as(x))
+
+
+def test_means_are_of_the_patches_trained_on():
+    """In colour, over images of two sizes, weighted by the patches they have: held-out pixels, white, enter nothing."""
+    of_class, places = [], []
+    for size, color in ((32, (10, 20, 30)), (64, (40, 80, 120))):
+        image = torch.full((3, size, size), 255, dtype=torch.uint8)
+        image[:, :, : size * 3 // 4] = torch.tensor(color, dtype=torch.uint8)[:, None, None]
+        of_class.append(image)
+        places.append((size - 7) * (size * 3 // 4 - 7))
+    patches = Patches({"a": of_class, "b": of_class[:1]}, 8)
+    assert patches.counts.tolist() == [sum(places), places[0]]
+    means = class_means(patches, n=4000)
+    assert means.shape == (2, 3, 1, 1)
+    share = places[0] / sum(places)
+    weighted = share * torch.tensor([10.0, 20, 30]) + (1 - share) * torch.tensor([40.0, 80, 120])
+    error = 90 * math.sqrt(share * (1 - share) / 4000)  # of the share of the one among those drawn, in the third colour
+    torch.testing.assert_close(255 * means[0].flatten(), weighted, rtol=0, atol=4 * error)
+    torch.testing.assert_close(255 * means[1].flatten(), torch.tensor([10.0, 20, 30]))
+
+
+def test_psnr_of_errors_that_are_known(patches):
+    curves = denoise_held_out(lambda x, phi, sigma: 0 * x + 0.1, None, patches, [1e-6, 0.2], n=4)
+    assert curves.keys() == {"noisy", "none"}
+    assert curves["none"][0] == pytest.approx(20, abs=1e-3)  # the error is .1 everywhere
+    assert curves["noisy"][1] == pytest.approx(-20 * math.log10(0.2), abs=0.5)
+
+
+def test_nearest_centroids(patches):
+    centroids = class_features(Flat(), patches)
+    torch.testing.assert_close(centroids[:, 0], torch.tensor(GRAYS) / 255)
+    assert nearest_centroid_accuracy(Flat(), centroids, patches) == 1
+    assert nearest_centroid_accuracy(Flat(), centroids.roll(1, 0), patches) == 0
+
+
+def test_the_residual_of_noise():
+    residual = noise_residual(lambda x, phi, sigma: 0.5 - x, (8, 1, 32, 32), [0.1, 1.0])
+    torch.testing.assert_close(residual, torch.ones(2), rtol=0.03, atol=0)
+    scale_blind = noise_residual(lambda x, phi, sigma: (0.5 - x) / x.std(), (8, 1, 32, 32), [0.1, 1.0])
+    assert float(scale_blind[0] / scale_blind[1]) == pytest.approx(10, rel=0.01)

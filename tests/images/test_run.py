@@ -1,0 +1,292 @@
+"""A run goes on where it was left, to the bit, or says in one line why it cannot."""
+
+import json
+import pickle
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from fgs.images import run as runs
+from fgs.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from fgs.denoising import denoising_loss, inverse_variance, squared
+from fgs.embedding import centroid
+from fgs.images.reading import write_image
+from fgs.images.model import load_model
+from fgs.noise import seeded
+from fgs.images.recipe import Recipe
+from fgs.images.run import ContradictionError, Run
+from fgs.images.synthetic import draw_textures
+from fgs.training.trainer import NotFiniteError
+from fgs.networks.unet import PRESETS, GuidedUNet
+
+TINY = {"patch": 8, "batch": 4, "steps": 8, "optimizer": "muon", "precision": "float32"}  # Adam is in it too, of what is no convolution
+
+
+def finish(run):
+    for _ in run.train():
+        pass
+    return run
+
+
+def weights(run):
+    return torch.cat([weight.flatten() for weight in run.network.state_dict().values()])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_checks():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "CHECKS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return finish(Run.start(tmp_path_factory.mktemp("runs") / "whole", Recipe(**TINY)))
+
+
+def test_a_run_leaves_what_it_promised(whole):
+    names = {"config.json", "last.pt", "network.pt", "best.pt", "metrics.jsonl", "denoised.png"}
+    assert {path.name for path in whole.folder.iterdir()} == names
+    lines = [json.loads(line) for line in (whole.folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines == whole.metrics
+    assert lines[-1]["step"] == 8
+    assert len(lines[-1]["psnr_right"]) == len(lines[-1]["sigma"])
+    networks, about = load_checkpoint(whole.folder / "network.pt")
+    assert about["classes"] == list(whole.patches.classes)
+    x = torch.rand(2, 1, 8, 8, generator=seeded(0))
+    assert torch.equal(networks["features"](x), whole.network.eval()(x))
+
+
+def test_the_average_is_what_is_kept(whole):
+    raw = torch.cat([weight.flatten() for weight in whole.trainer.network.state_dict().values()])
+    assert not torch.equal(raw, weights(whole))
+
+
+@pytest.mark.parametrize("stop", [1, 3, 7])
+def test_a_run_that_was_left_ends_as_one_that_was_not(tmp_path, whole, stop):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    for record in run.train():
+        if record.step == stop:
+            break
+    run.save()
+    again = finish(Run.resume(tmp_path / "run", {}))
+    assert torch.equal(weights(again), weights(whole))
+    assert [{**line, "seconds": 0} for line in again.metrics] == [{**line, "seconds": 0} for line in whole.metrics]
+
+
+def test_a_run_killed_before_its_first_save_starts_over(tmp_path, whole):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    next(iter(run.train()))
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_a_run_of_before_optimizers_were_a_choice_goes_on(tmp_path):
+    with_adam = TINY | {"optimizer": "adam"}
+    whole = finish(Run.start(tmp_path / "whole", Recipe(**with_adam)))
+    run = Run.start(tmp_path / "run", Recipe(**with_adam))
+    next(iter(run.train()))
+    run.save()
+    state = torch.load(tmp_path / "run/last.pt", weights_only=True)
+    [state["trainer"]["optimizer"]] = state["trainer"].pop("optimizers")
+    torch.save(state, tmp_path / "run/last.pt")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    del config["recipe"]["optimizer"]
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_what_is_left_out_is_the_presets():
+    of = {preset: Recipe(preset=preset) for preset in PRESETS}
+    assert {preset: recipe.optimizer for preset, recipe in of.items()} == {
+        "small": "muon",
+        "medium": "muon",
+        "paper": "adam",
+    }
+    assert (of["small"].patch, of["paper"].patch, of["paper"].primes) == (32, 80, 1)
+    assert Recipe(optimizer="adam").optimizer == "adam"
+    before = {name: value for name, value in asdict(Recipe()).items() if name not in ("optimizer", "primes")}
+    assert (Recipe.read(before).optimizer, Recipe.read(before).primes) == ("adam", 1)  # as older recipes were
+
+
+@pytest.mark.parametrize("guidance", ["label", "none"])
+def test_the_baselines_train_too(tmp_path, guidance):
+    run = finish(Run.start(tmp_path / "run", Recipe(guidance=guidance, **TINY | {"steps": 2})))
+    assert ("psnr_right" in run.metrics[-1]) == (guidance == "label")
+    assert list(load_checkpoint(run.folder / "network.pt").networks) == [guidance]
+
+
+def test_training_lowers_the_loss(tmp_path):
+    run = Run.start(tmp_path / "run", Recipe(**TINY | {"steps": 60, "batch": 8}))
+    losses = [record.loss for record in run.train()]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # of the compiler's
+def test_a_compiled_network_learns_the_same(tmp_path, whole):
+    compiled = finish(Run.start(tmp_path / "run", Recipe(**TINY | {"compile_": True})))
+    torch.testing.assert_close(weights(compiled), weights(whole), atol=1e-4, rtol=1e-3)
+    assert isinstance(load_checkpoint(compiled.folder / "network.pt").networks["features"], GuidedUNet)
+
+
+def test_what_cannot_be_resumed(tmp_path, whole):
+    with pytest.raises(CheckpointError, match="holds no run"):
+        Run.resume(tmp_path, {})
+    with pytest.raises(ContradictionError, match="batch: the run was started with 4"):
+        Run.resume(whole.folder, {"batch": 5, "seed": 0})
+    assert Run.resume(whole.folder, {"batch": 4}).trainer.step == 8
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("code has run",)
+
+
+def damage_state(path):
+    state = torch.load(path / "last.pt", weights_only=True)
+    state["trainer"]["network"]["out.bias"] = torch.zeros(7)
+    torch.save(state, path / "last.pt")
+
+
+def damage_config(path):
+    config = json.loads((path / "config.json").read_text())
+    config["recipe"]["preset"] = "huge"
+    (path / "config.json").write_text(json.dumps(config))
+
+
+DAMAGES = {
+    "cut": lambda path: (path / "last.pt").write_bytes((path / "last.pt").read_bytes()[:1000]),
+    "code": lambda path: (path / "last.pt").write_bytes(pickle.dumps(Evil())),
+    "code in a zip": lambda path: torch.save({"trainer": Evil()}, path / "last.pt"),
+    "gone": lambda path: (path / "last.pt").unlink(),
+    "other tensors": damage_state,
+    "no state": lambda path: torch.save({"trainer": 3, "metrics": []}, path / "last.pt"),
+    "other settings": damage_config,
+    "no settings": lambda path: (path / "config.json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_run_is_refused(tmp_path, damage, capsys):
+    Run.start(tmp_path / "run", Recipe(**TINY))
+    DAMAGES[damage](tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"last\.pt|config\.json") as caught:
+        Run.resume(tmp_path / "run", {})
+    assert "\n" not in str(caught.value)
+    assert "code has run" not in capsys.readouterr().out
+
+
+def test_images_that_have_changed_are_named(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for texture in draw_textures(3):
+        write_image(folder / f"{texture.name}.png", texture(40, seeded(0)))
+    Run.start(tmp_path / "run", Recipe(data=str(folder), **TINY))
+    write_image(folder / "bricks.png", draw_textures(3)[2](40, seeded(1)))
+    with pytest.raises(ContradictionError, match=r"data: the images have changed .*: bricks$"):
+        Run.resume(tmp_path / "run", {})
+
+
+def test_faint_images_are_stretched_wherever_they_are_read(tmp_path):
+    """To train on, as a picture to sample like, and when the run is resumed."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(2):
+        noise = torch.randn(1, 32, 32, generator=seeded(number))
+        write_image(folder / f"{number}.png", (120 + 5 * noise).round().to(torch.uint8))
+    run = Run.start(tmp_path / "run", Recipe(data=str(folder), least_contrast=0.1, **TINY))
+    assert run.patches.pixels.double().std() / 255 == pytest.approx(0.1, rel=0.02)
+    finish(run)
+    read = load_model(tmp_path / "run").read(folder / "1.png", 32)
+    assert torch.equal((255 * read).round().flatten().to(torch.uint8), run.patches.pixels[0, 32 * 32 :])
+    assert torch.equal(Run.resume(tmp_path / "run", {}).patches.pixels, run.patches.pixels)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+    steps = run.train()
+    next(steps)
+    run.save()
+    run.trainer.objective = lambda generator: sum(w.sum() for w in run.trainer.network.parameters()) * torch.nan
+    with pytest.raises(NotFiniteError, match="step 2"):
+        next(steps)
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_a_disk_that_is_full_keeps_the_last_state(tmp_path, whole, monkeypatch):
+    run = Run.start(tmp_path / "run", Recipe(**TINY))
+
+    def full(path, contents):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left"):
+            finish(run)
+    assert {path.name for path in run.folder.iterdir()} == {"config.json", "last.pt", "network.pt"}
+    assert torch.equal(weights(finish(Run.resume(run.folder, {}))), weights(whole))
+
+
+BAD = {
+    "guidance": "labels",
+    "preset": "large",
+    "sigma_distribution": "normal",
+    "loss_weight": "snr",
+    "optimizer": "sgd",
+    "precision": "float16",
+    "device": "tpu",
+    "downscale": 0,
+    "batch": 0,
+    "shared": 0,
+    "primes": 0,
+    "patch": 4,
+    "steps": 0,
+    "minutes": 0.0,
+    "learning_rate": float("nan"),
+    "p_drop": 1.5,
+    "held_out": -0.1,
+}
+
+
+def test_the_condition_is_the_mean_of_what_several_patches_say():
+    """The loss of a recipe is that of Algorithm 2 with the centroid of `primes` patches for every group of pairs."""
+    recipe = Recipe(batch=6, shared=3, primes=4, patch=8, p_drop=0.0)
+    patches, _, _ = runs.read_patches(recipe)
+    network = recipe.build_network(len(patches.classes))
+    generator = seeded(5)
+    x, x_prime, _ = patches.pairs(6, generator, 3, 4)
+    phi = torch.stack([centroid(network, x_prime[:4]), centroid(network, x_prime[4:])]).repeat_interleave(3, 0)
+    expected = denoising_loss(network, x, phi, squared(), inverse_variance(0.1), generator=generator)
+    torch.testing.assert_close(recipe.build_loss(patches)(network, seeded(5)), expected)
+
+
+def test_a_network_of_three_levels_is_loaded(monkeypatch, tmp_path):
+    """Its middle block has a single position for every 8 × 8 pixels."""
+    monkeypatch.setitem(PRESETS, "paper", PRESETS["paper"] | {"channels": 4})
+    finish(Run.start(tmp_path / "run", Recipe(preset="paper", patch=16, batch=4, steps=1)))
+    model = load_model(tmp_path / "run")
+    assert model.network.settings["levels"] == 3
+    assert model.targets.shape == (len(model.classes), sum(model.network.widths))
+
+
+def test_a_run_that_knows_the_mean_of_the_mixture_alone_is_loaded(tmp_path):
+    """As runs were written at first: every class starts around it."""
+    finish(Run.start(tmp_path / "run", Recipe(patch=16, batch=4, steps=1)))
+    networks, about = load_checkpoint(tmp_path / "run/network.pt")
+    means = about.pop("means")
+    save_checkpoint(tmp_path / "old.pt", networks, about | {"mean": means.mean(0)})
+    model = load_model(tmp_path / "old.pt")
+    torch.testing.assert_close(model.means, means.mean(0).expand_as(means))
+    torch.testing.assert_close(model.mean, means.mean(0))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_setting_out_of_range_is_named(name):
+    assert getattr(Recipe(), name) == asdict(Recipe())[name]
+    with pytest.raises(ValueError, match=f"^{name}: must be"):
+        Recipe(**{name: BAD[name]})

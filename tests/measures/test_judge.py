@@ -1,0 +1,74 @@
+"""The judge of samples, tried on samples of known faults."""
+
+import pytest
+import torch
+
+from fgs.images.patches import Patches, draw_images
+from fgs.noise import seeded
+from fgs.evaluation.samples import fit_judge
+
+N = 128
+
+
+@pytest.fixture(scope="module")
+def patches():
+    return Patches(draw_images(classes=6, size=512), 32)
+
+
+@pytest.fixture(scope="module")
+def judge(patches):
+    return fit_judge(patches, N)
+
+
+@pytest.fixture(scope="module")
+def real(patches):
+    """Fresh crops of every class, of the training region."""
+    return [patches.training(y, N, seeded(7, y)) for y in range(6)]
+
+
+def test_real_patches_pass(judge, real):
+    for y, x in enumerate(real):
+        quality = judge(x, y)
+        assert quality.hit > 0.95
+        assert quality.distance < 1.7  # the floor itself, a mean over few crops, wanders
+        assert quality.diversity == pytest.approx(1, abs=0.15)
+        assert quality.contrast == pytest.approx(1, abs=0.1)
+
+
+def test_held_out_patches_are_the_floor(judge, patches):
+    for y in range(6):
+        held_out = judge(patches.held_out_crops(y, N, seeded(8, y)), y)
+        assert held_out.distance == pytest.approx(1, abs=0.5)
+        assert held_out.hit == pytest.approx(held_out.real_hit, abs=0.08)
+
+
+def test_faults_are_seen(judge, real):
+    for y, x in enumerate(real):
+        assert judge(real[(y + 1) % 6], y).hit < 0.1
+        assert judge(real[(y + 1) % 6], y).distance > 5
+        faded = 0.5 + 0.6 * (x - 0.5)
+        assert judge(faded, y).contrast == pytest.approx(0.6, abs=0.08)
+        assert judge(faded, y).distance > 2
+        noisy = x + 0.15 * torch.randn(x.shape, generator=seeded(9))
+        assert judge(noisy, y).distance > 2
+        collapsed = judge(x[:4].repeat(N // 4, 1, 1, 1), y)
+        assert collapsed.diversity < 0.95
+        assert collapsed.distance > 2
+        assert judge(x[:1].repeat(N, 1, 1, 1), y).diversity < 0.01
+
+
+def test_more_samples_than_crops_have_no_floor(patches):
+    x = patches.training(0, 12, seeded(1))
+    with pytest.raises(ValueError, match=r"^x: .* 8 crops a class, got 12"):
+        fit_judge(patches, 8)(x, 0)
+    assert fit_judge(patches, 12)(x, 0).distance > 0
+
+
+def test_held_out_crops_lie_where_nothing_was_trained_on(patches):
+    """Training and held-out regions of a ramp: no gray is in both."""
+    ramp = torch.arange(256, dtype=torch.uint8).expand(1, 100, 256).clone()
+    halves = Patches({"a": [ramp], "b": [ramp]}, 16)
+    crops = halves.held_out_crops(0, 500, seeded(0))
+    assert crops.min() * 255 >= 191.5
+    assert len(crops.flatten(1).unique(dim=0)) > 40
+    assert halves.training(0, 500, seeded(0)).max() < crops.min()

@@ -1,0 +1,156 @@
+"""Training the networks of stage 2 on a mixture, all in the same way and for the same time."""
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from fgs.common.options import Option, at_least, positive
+from fgs.denoising import denoising_loss, inverse_variance, log_uniform
+from fgs.networks.mlp import MLP, GuidedMLP, LabelMLP
+from fgs.noise import seeded
+from fgs.sampling import SISA
+from fgs.training.trainer import Budget, Loss, Record, Trainer
+from toy.geometry import LARGEST_SHORTFALL, class_axis, residual_shortfall
+from toy.learned.scores import Learned
+from toy.mixture import GaussianMixture
+
+LABELS = {"guided": "feature-guided", "label": "label-conditional", "mixture": "mixture"}
+PAIRS = 128  # samples of a batch, each with the noise z and −z
+P_DROP = 0.1  # share of them without φ, or without a label
+LEARNING_RATE = 4e-3
+
+INIT, DRAWS = range(20, 22)  # what the seed is used for, beside the uses elsewhere in `toy`
+
+Watch = Callable[[str, Record], None]
+"""(name of the network, its last step)."""
+
+Condition = Callable[[nn.Module, Tensor, Generator], Tensor | None]
+"""(network, y (N,), generator) -> the φ (N, F) that samples of the classes y are conditioned on."""
+
+
+_networks = partial(Option, panel="Networks")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the networks of `fgs toy --learned` are trained.
+
+    Raises:
+        ValueError: a setting is out of range; the message begins with its name.
+    """
+
+    minutes: Annotated[float, _networks("Training time of each network.")] = 1.0
+    training_steps: Annotated[
+        int | None, _networks("Training steps of each network instead, the same on every machine.")
+    ] = None
+    blind: Annotated[
+        bool | None,
+        _networks("Keep σ from the networks, or give it; by the mixture if left out.", flag="--blind/--sigma-input"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        positive(self, "minutes")
+        at_least(self, training_steps=1)
+
+    def budget(self) -> Budget:
+        """Return what one network may spend."""
+        return Budget(self.training_steps, None if self.training_steps else 60 * self.minutes)
+
+
+def learn(
+    mixture: GaussianMixture,
+    sampler: SISA,
+    learning: Learning,
+    names: Collection[str] = tuple(LABELS),
+    seed: int = 0,
+    watch: Watch = lambda name, record: None,
+) -> Learned:
+    """Train networks for the noise levels of a sampler.
+
+    Args:
+        mixture: what they learn; every batch is drawn anew.
+        sampler: the noise levels are those from its σ_0 to a quarter of its σ_∞.
+        learning: how long, and whether blind.
+        names: which of "guided", "label", "mixture".
+        seed: of the initial weights and of the batches.
+        watch: told of every step.
+
+    Raises:
+        NotFiniteError: a training failed.
+    """
+    blind = residual_shortfall(mixture) <= LARGEST_SHORTFALL if learning.blind is None else learning.blind
+    sigma_range = (sampler.sigma_inf / 4, sampler.sigma_0)
+    networks: dict[str, MLP] = {}
+    training = {}
+    for name in (name for name in LABELS if name in names):
+        network = _build(name, mixture, blind, seed)
+        loss = _loss(mixture, _condition(name, mixture, sampler.sigma_inf), sigma_range)
+        trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS)
+        recent = math.nan
+        with _few_threads():
+            for record in trainer.run():
+                recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
+                watch(name, record._replace(loss=recent))
+        averaged = trainer.ema.eval().requires_grad_(False)
+        assert isinstance(averaged, MLP)
+        networks[name] = averaged
+        training[name] = {"steps": float(trainer.step), "seconds": trainer.seconds, "loss": recent}
+    return Learned(networks, sigma_range, sampler.sigma_inf, training)
+
+
+@contextmanager
+def _few_threads() -> Iterator[None]:
+    """Compute on two cores at most: with so small tensors more threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(2, threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int) -> MLP:
+    """Build a network; all have biases.
+
+    Without biases s(x, φ) is homogeneous in x and φ together, so that the only unit of length it knows is φ(x') itself:
+    it pulls x towards x' instead of towards the mean of the class, and samples come out 1.4 times too wide.
+    """
+    sizes: dict[str, Any] = {"bias": True, "sigma_input": not blind}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seeded(seed, INIT).initial_seed()))
+        if name == "guided":
+            return GuidedMLP(mixture.d, **sizes)
+        return LabelMLP(mixture.d, mixture.K, **sizes) if name == "label" else MLP(mixture.d, **sizes)
+
+
+def _condition(name: str, mixture: GaussianMixture, sigma_inf: float) -> Condition:
+    def x_prime(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
+        assert isinstance(network, GuidedMLP)
+        return network.features(mixture.sample(len(y), y, generator=generator).float(), torch.tensor(sigma_inf))
+
+    def label(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
+        return mixture.one_hot(y).float()
+
+    def none(network: nn.Module, y: Tensor, generator: Generator) -> None:
+        return None
+
+    return {"guided": x_prime, "label": label, "mixture": none}[name]
+
+
+def _loss(mixture: GaussianMixture, condition: Condition, sigma_range: tuple[float, float]) -> Loss:
+    noise_levels = log_uniform(*sigma_range)
+    weight = inverse_variance(0.5 * min(class_axis(mixture, y).width for y in range(mixture.K)))
+
+    def loss(network: nn.Module, generator: Generator) -> Tensor:
+        y = mixture.draw_labels(PAIRS, generator)
+        x = mixture.sample(PAIRS, y, generator=generator).float()
+        phi = condition(network, y, generator)
+        return denoising_loss(network, x, phi, noise_levels, weight, P_DROP, antithetic=True, generator=generator)
+
+    return loss
