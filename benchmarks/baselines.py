@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fgs.common.files import write_text
+from fgs.common.text import json_text
 from fgs.evaluation.denoising import Subject, concentration, denoising
-from fgs.images.reading import find_classes
+from fgs.evaluation.samples import Judged, fit_judge, samples, single_class, ways
 from fgs.images.model import Model, load_model
-from fgs.measures.judge import TextureJudge
+from fgs.images.reading import find_classes
 from fgs.images.run import patches_of
-from fgs.commands.sample import Request
-from fgs.evaluation.samples import Judged, samples, single_class, ways
+from fgs.images.sample import HowToSample
 
 SAMPLES = 64  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}
@@ -30,11 +31,11 @@ def train(images: Path, steps: str, seed: int, out: Path, options: list[str]) ->
     """Train the networks of one seed, unless they are there."""
     runs = {name: out / f"{name}-{seed}" for name in GUIDANCE}
     for name, run in runs.items():
-        one = ["--class", next(iter(find_classes(images)))] if name == "single" else []
+        one = ["--class", next(iter(find_classes(images)[0]))] if name == "single" else []
         settings = ["--guidance", GUIDANCE[name], "--steps", steps, "--seed", str(seed), *one, *options]
         begin = ["--data", str(images), *settings, "--out", str(run)]
         command = ["train-images", *(["--resume", str(run)] if run.exists() else begin)]
-        subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=sys.stderr)
+        subprocess.run([sys.executable, "-m", "fgs", *command], check=True, stdout=sys.stderr)
     return {name: load_model(run) for name, run in runs.items()}
 
 
@@ -44,12 +45,13 @@ def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dic
     if not (folder / "found.json").exists():
         folder.mkdir(exist_ok=True)
         patches = patches_of(models["features"], images)
-        subject = Subject(models["features"], patches, models["unconditional"], models["label"], folder)
-        sampler = Request().build_sampler()
-        judged = Judged(subject, TextureJudge.fit(patches), sampler, SAMPLES, seed, lambda steps: None)
+        others = {name: model for name, model in models.items() if name != "features"}
+        subject = Subject(models["features"], patches, folder, **others)
+        sampler = HowToSample().build()
+        judged = Judged(subject, fit_judge(patches), sampler, SAMPLES, seed, lambda images: None)
         found = {"denoising": denoising(subject), "concentration": concentration(subject), "samples": samples(judged)}
-        found |= {"ways": ways(judged, models["label"]), "single": single_class(judged, models["single"])}
-        (folder / "found.json").write_text(json.dumps(found, indent=2))
+        found |= {"ways": ways(judged), "single": single_class(judged)}
+        write_text(folder / "found.json", json_text(found))
     kept: dict[str, Any] = json.loads((folder / "found.json").read_text())
     return kept
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from toy.config import ToyConfig
-from toy.learned.embedding import measure_embedding
 from toy.experiment import prepare, run_block
 from toy.judge import Row
+from toy.learned.embedding import measure_embedding
 from toy.learned.scores import LEARNED_METHODS, Learned
 from toy.learned.training import Learning, learn
 

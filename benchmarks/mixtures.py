@@ -1,9 +1,10 @@
-"""The mixtures of `fgs bench sampling`: exact scores, the default forcing, a trained network."""
+"""The mixtures of `sampling.py`: exact scores, the default forcing, a trained network."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from fgs.bench_samplers import Counted, Task
+from samplers import Counted, Task
+
 from fgs.corrections import Chain
 from fgs.few_steps import FewSteps
 from fgs.noise import seeded
@@ -19,6 +20,7 @@ from toy.mixture import GaussianMixture
 from toy.scores import ExactScore, ForcedScore
 
 CLASSES, DIMENSIONS = (2, 3, 8), (1, 16, 64)
+EXACT_CASES = 2 * len(CLASSES) * len(DIMENSIONS)
 LEARNED = ToyConfig(
     dim=64,
     std=0.15,

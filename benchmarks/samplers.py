@@ -1,7 +1,7 @@
-"""The samplers that `fgs bench sampling` compares, each as a function of the budget, and the points of their curves."""
+"""The samplers that `sampling.py` compares, each as a function of the budget, and the points of their curves."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple, Protocol
@@ -114,7 +114,7 @@ def measure(case: Case, name: str, budget: int | None, sampler: StepByStep) -> P
         return Point(case.group, case.name, name, budget)
 
 
-def points_of(case: Case, budgets: list[int], watch: Callable[[str], None]) -> list[Point]:
+def points_of(case: Case, budgets: Sequence[int], watch: Callable[[str], None]) -> list[Point]:
     """Measure every sampler with every budget that it can keep, and the reference.
 
     Args:

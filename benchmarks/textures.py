@@ -1,21 +1,22 @@
-"""The case of images in `fgs bench sampling`: samples of a trained model, judged by the statistics of their texture."""
+"""The case of images of `sampling.py`: samples of a trained model, judged by the statistics of their texture."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from samplers import SAMPLERS, Counted, Task
 from torch import Tensor
 
-from fgs.bench_samplers import SAMPLERS, Counted, Task
-from fgs.images.sample import sample_rows
-from fgs.figures.images import image_grid
-from fgs.measures.distances import energy_distance
-from fgs.images.model import Model
-from fgs.noise import known_schedule
-from fgs.measures.judge import ENOUGH, TextureJudge
+from fgs.evaluation.samples import ENOUGH, fit_judge
+from fgs.figures import image_grid
+from fgs.images import Model
 from fgs.images.run import patches_of
+from fgs.images.sample import sample_rows
+from fgs.measures import TextureJudge, energy_distance
+from fgs.noise import known_schedule
 from fgs.sampling import SISA, StepByStep, within
 
 END = 0.01  # σ_∞
@@ -24,7 +25,7 @@ SHOWN = 6  # classes in the picture
 
 
 class NoPhotographsError(ValueError):
-    """The photographs that the model was trained on are not here, so that nothing can be held against them."""
+    """There is nothing to hold samples of the model against; the message begins with the name of an option."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +93,25 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
         many: calls of the reference; None leaves it out.
 
     Raises:
-        NoPhotographsError: they are not there.
+        NoPhotographsError: they are not there, or the model knows no classes.
     """
+    if model.targets is None:
+        raise NoPhotographsError("RUN: the model was trained without classes")
     if data is None and model.recipe.data is not None:
         if not os.environ.get(PHOTOGRAPHS):
-            reason = "the photographs it was trained on are not here"
-            raise NoPhotographsError(f"{reason}; give --data or set {PHOTOGRAPHS}")
+            reason = "the photographs that the model was trained on are not here"
+            raise NoPhotographsError(f"data: {reason}; give --data or set {PHOTOGRAPHS}")
         data = Path(os.environ[PHOTOGRAPHS])
-    if model.targets is None:
-        raise NoPhotographsError("the model was trained without classes")
     try:
-        judge = TextureJudge.fit(patches_of(model, data), max(ENOUGH, n))
-    except (ValueError, OSError) as error:
-        raise NoPhotographsError(str(error)) from None
+        judge = fit_judge(patches_of(model, data), max(ENOUGH, n))
+    except ValueError as error:
+        raise NoPhotographsError(f"data: {str(error).partition(': ')[2]}") from None
+    except OSError as error:
+        raise NoPhotographsError(f"data: {error.filename}: {error.strerror}") from None
     return ImageCase(model, judge, n, seed, many)
 
 
-def draw_budgets(case: ImageCase, sampler: str, budgets: list[int], path: Path) -> None:
+def draw_budgets(case: ImageCase, sampler: str, budgets: Sequence[int], path: Path) -> None:
     """Draw a sample of several classes for every budget, all from one start, beside the reference if there is one.
 
     Raises:

@@ -38,6 +38,14 @@ class TakenError(FileExistsError):
     """The folder is not this writer's to write into; the message says why."""
 
 
+def require_free(path: Path, new: bool = True) -> None:
+    """Raise a TakenError if `path` is a file, or, where it should be new, a folder that holds anything."""
+    if path.exists() and not path.is_dir():
+        raise TakenError(f"{path} is a file")
+    if new and path.exists() and any(entry.name != WRITING for entry in path.iterdir()):
+        raise TakenError(f"{path} exists and holds files")
+
+
 @contextmanager
 def output_folder(path: Path, new: bool = True) -> Iterator[Path]:
     """Make the folder `path` and give it to this writer alone; if the block fails, take away what is still empty.
@@ -52,8 +60,7 @@ def output_folder(path: Path, new: bool = True) -> Iterator[Path]:
         TakenError: before the block, if it is a file, holds anything and should not, or somebody is writing there.
         OSError: before the block, if nothing can be written there.
     """
-    if path.exists() and not path.is_dir():
-        raise TakenError(f"{path} is a file")
+    require_free(path, new=False)
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     mine = False
     try:
@@ -63,8 +70,7 @@ def output_folder(path: Path, new: bool = True) -> Iterator[Path]:
         except FileExistsError:
             raise TakenError(f"another process is writing into {path} (if none is, remove {path / WRITING})") from None
         mine = True
-        if new and any(entry.name != WRITING for entry in path.iterdir()):
-            raise TakenError(f"{path} exists and holds files")
+        require_free(path, new)
         yield path
     except BaseException:
         if mine:

@@ -97,10 +97,7 @@ def _samples(found: Found, folder: Path) -> Section:
         "patches; elsewhere: that of places trained on with others, which share no pixel with them."
     )
     tables = [
-        Table(
-            ["over all classes", *(key.replace("_", " ") for key in found["summary"])],
-            [["", *found["summary"].values()]],
-        ),
+        Table(["over all classes", *map(_words, found["summary"])], [["", *found["summary"].values()]]),
         Table(["class", *map(_words, COLUMNS)], rows),
     ]
     figures = {"Real patches and samples": folder / "samples.png"}
@@ -115,9 +112,7 @@ def _words(name: str) -> str:
 def _left_out(found: Found) -> str:
     """Say why there are dashes."""
     if "hit" not in found["summary"]:
-        return (
-            f"The patches have fewer than {SMALLEST} pixels a side, too few for texture statistics: they are left out. "
-        )
+        return f"Texture statistics are left out: they need {SMALLEST} pixels a side, and the patches have fewer. "
     flat = [name for name, of_class in found["classes"].items() if of_class["distance"] is None]
     if not flat:
         return ""

@@ -131,13 +131,14 @@ def find_classes(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
-        found = _files_in(entry)
+        is_image = entry.suffix.lower() in SUFFIXES  # or a folder that is named like one, which reading it will say
+        found = [entry] if is_image else _files_in(entry)
         files = [path for path in found if path.suffix.lower() in SUFFIXES]
         others = [path for path in found if path not in files and _is_image(path)]
         skipped += [Skipped(path, f"{path.suffix} is not read; convert it to PNG or JPEG") for path in others]
-        if not (files or entry.is_dir()):
+        if not (is_image or entry.is_dir()):
             continue
-        name = entry.name if entry.is_dir() else entry.stem
+        name = entry.stem if is_image else entry.name
         if name in classes:
             raise ValueError(f"data: two classes of {folder} are named {name}; rename one")
         classes[name] = files

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fgs.common.files import output_folder, write_text
+from fgs.common.files import output_folder, require_free, write_text
 from fgs.common.text import json_text
 from fgs.figures.images import image_grid
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
@@ -68,7 +68,7 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
             raise ValueError(f"data: {folder} is no folder; name one that holds images")
         fewest = 1 if recipe.guidance == "none" else 2
         prepared = (recipe.color, recipe.downscale, recipe.normalize, recipe.least_contrast)
-        images, skipped = read_images(folder, size, *prepared, recipe.class_, fewest)
+        images, skipped = read_images(folder, size, *prepared, recipe.class_ or None, fewest)
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 
@@ -132,7 +132,7 @@ def patches_of(model: Model, data: Path | None) -> Patches:
         ValueError: there are no images; the message begins with "data", or "class".
         OSError: the images cannot be read.
     """
-    where = {"data": str(data), "class_": list(model.classes)} if data else {"data": None, "class_": None}
+    where = {"data": str(data), "class_": model.classes} if data else {"data": None, "class_": ()}
     patches, now, _ = read_patches(replace(model.recipe, **where, device="cpu"))
     _agree(model.hashes, now)
     return patches
@@ -207,9 +207,12 @@ class Run:
         recipe = recipe.on_this_machine()
         if not is_first():
             return cls(folder, recipe)
-        with nullcontext() if restarted() else output_folder(folder):  # what an attempt before has left is written over
+        again = restarted()  # what the attempt before has left is written over
+        if not again:
+            require_free(folder)  # before much is read
+        run = cls(folder, recipe)
+        with nullcontext() if again else output_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            run = cls(folder, recipe)
             run.save()
             versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {
                 "python": platform.python_version()

@@ -4,6 +4,7 @@ Every distance is divided by its floor: the distance of as many real patches, of
 reference, the part that was trained on.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from fgs.measures.distances import class_hit, energy_distance
 from fgs.measures.statistics import LinearClassifier, texture_statistics
+
+ALIKE = 1e-6  # a spread, in sd over all classes, that is rounding
 
 
 class Quality(NamedTuple):
@@ -22,6 +25,8 @@ class Quality(NamedTuple):
         distance: energy distance of their statistics to the training region, in units of the floor.
         diversity: rms spread of their statistics within the class ÷ that of real patches.
         contrast: sd of all their pixels ÷ that of real patches.
+
+    The last three are NaN where real patches are all alike.
     """
 
     hit: float
@@ -83,7 +88,12 @@ class TextureJudge:
         return Quality(
             class_hit(self.classifier(statistics), y),
             class_hit(self.classifier(held_out * self.sd), y),
-            float(energy_distance(z, reference) / floor),
-            float((z.var(0).sum() / reference.var(0).sum()).sqrt()),
-            float(x.std().cpu() / self.contrast[y]),
+            _ratio(energy_distance(z, reference), floor),
+            math.sqrt(_ratio(z.var(0).sum(), reference.var(0).sum())),
+            _ratio(x.std().cpu(), self.contrast[y]),
         )
+
+
+def _ratio(measured: Tensor, real: Tensor) -> float:
+    """Return measured ÷ real, NaN where real patches are all alike, which leaves nothing to measure by."""
+    return float(measured / real) if real > ALIKE else math.nan

@@ -42,7 +42,7 @@ def test_bad_files_are_listed_and_the_good_ones_trained_on(fgs, tmp_path):
     for texture in draw_textures(4):
         write_image(tmp_path / f"{texture.name}.tif", texture(30, seeded(0)))
     code, out, err = fgs(*QUICK, "--data", tmp_path, "--steps", 2, "--out", tmp_path / "run", "--color", "--json")
-    assert code == 0
+    assert code == 0, err
     assert json.loads(out)["step"] == 2
     assert len(err.splitlines()) == len(reasons)
     assert all(f"{name}: " in err and reason in err for name, reason in reasons.items())
@@ -118,9 +118,35 @@ def test_resuming_by_command(fgs, tmp_path):
     code, out, _ = fgs("train-images", "--resume", tmp_path / "run")
     assert code == 0
     assert "2 steps" in out
-    code, _, err = fgs("train-images", "--resume", tmp_path / "run", "--steps", 3)
-    assert code == 2
-    assert err == "fgs: --steps: the run was started with 2; leave this option out\n"
+    code, _, err = fgs("train-images", "--resume", tmp_path / "run", "--batch", 8)
+    assert (code, err) == (2, "fgs: --batch: the run was started with 4; leave this option out\n")
+
+
+def test_a_run_that_has_ended_goes_on_for_longer(fgs, tmp_path):
+    fgs(*QUICK, "--steps", 4, "--out", tmp_path / "run")
+    for asked, spent in (({"--steps": 4}, 0), ({"--steps": 3}, 1), ({"--minutes": 1e-5}, 1)):
+        code, out, err = fgs("train-images", "--resume", tmp_path / "run", *(part for item in asked.items() for part in item))
+        assert code == 2 * spent, err
+        assert not spent or f"{next(iter(asked))}: the run has" in err
+    code, out, _ = fgs("train-images", "--resume", tmp_path / "run", "--steps", 8, "--json")
+    assert (code, json.loads(out)["step"]) == (0, 8)
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert [(leg["from_step"], leg["steps"]) for leg in config["legs"]] == [(0, 4), (4, 8)]
+    assert config["recipe"]["steps"] == 8
+    legs = [json.loads(line)["leg"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert sorted(set(legs)) == [1, 2]
+    assert legs == sorted(legs)
+
+
+def test_of_two_that_start_in_one_folder_one_wins(tmp_path):
+    both = [process(*QUICK, "--steps", 3, "--out", tmp_path / "run") for _ in range(2)]
+    errors = [run.communicate(timeout=120)[1] for run in both]
+    assert sorted(run.returncode for run in both) == [0, 2], errors
+    lost = next(error for run, error in zip(both, errors, strict=True) if run.returncode)
+    assert lost.count("\n") == 1
+    assert "--out: " in lost
+    assert torch.load(tmp_path / "run/last.pt", weights_only=True)["trainer"]["step"] == 3
+    assert not (tmp_path / "run/.writing").exists()
 
 
 @pytest.mark.slow

@@ -193,15 +193,27 @@ def test_a_file_that_may_not_be_read(tmp_path):
 
 
 def test_files_and_folders_are_classes(tmp_path):
-    for name in ("b.png", "a.JPG", ".hidden.png", "notes.txt", "many/1.png", "many/2.tiff", "many/x.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    used = ("b.png", "a.JPG", "many/1.png", "many/2.tiff", "many/deep/deeper/3.png")
+    others = ("c.gif", "d.heic", "many/deep/e.JP2")
+    passed_over = (".hidden.png", "notes.txt", "many/x.txt", "many/.thumbs/4.png")
+    for name in used + others + passed_over:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = find_classes(tmp_path)
+    found, skipped = find_classes(tmp_path)
+    assert [str(entry.path.relative_to(tmp_path)) for entry in skipped] == list(others)
+    assert "d.heic: .heic is not read; convert it to PNG or JPEG" in str(skipped[1])
     assert {name: [file.name for file in files] for name, files in found.items()} == {
         "a": ["a.JPG"],
         "b": ["b.png"],
-        "many": ["1.png", "2.tiff"],
+        "many": ["1.png", "2.tiff", "3.png"],
     }
+
+
+def test_classes_may_differ_by_case_alone(tmp_path):
+    for name in ("a.png", "A.png"):
+        (tmp_path / name).touch()
+    if len(list(tmp_path.iterdir())) == 2:  # not so on every system
+        assert list(find_classes(tmp_path)[0]) == ["A", "a"]
 
 
 @pytest.mark.parametrize("other", ["a.jpg", "a/1.png"])

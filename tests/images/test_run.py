@@ -255,7 +255,7 @@ BAD = {
 
 def test_the_condition_is_the_mean_of_what_several_patches_say():
     """The loss of a recipe is that of Algorithm 2 with the centroid of `primes` patches for every group of pairs."""
-    recipe = Recipe(batch=6, shared=3, primes=4, patch=8, p_drop=0.0)
+    recipe = Recipe(batch=6, shared=3, primes=4, patch=8, p_drop=0.0, device="cpu", precision="float32")
     patches, _, _ = runs.read_patches(recipe)
     network = recipe.build_network(len(patches.classes))
     generator = seeded(5)

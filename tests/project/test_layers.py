@@ -1,4 +1,4 @@
-"""Imports go down only (the floors of the layout), and the command line answers without torch."""
+"""Imports go down only (the floors of the house), and the command line answers without torch."""
 
 import ast
 import subprocess
@@ -7,82 +7,41 @@ from pathlib import Path
 
 import pytest
 
-FLOORS = (
-    {
-        "fgs.protocols",
-        "fgs.features",
-        "fgs.noise",
-        "fgs.common.files",
-        "fgs.training.processes",
-        "fgs.images.fields",
-        "fgs.images.synthetic",
-        "fgs.images.reading",
-        "fgs.images.windows",
-        "fgs.teaching.curriculum",
-    },
-    {
-        "fgs.sampling",
-        "fgs.few_steps",
-        "fgs.corrections",
-        "fgs.guidance",
-        "fgs.networks.mlp",
-        "fgs.networks.unet",
-        "fgs.images.patches",
-        "fgs.denoising",
-    },
-    {
-        "fgs.training.trainer",
-        "fgs.training.muon",
-        "fgs.measures.distances",
-        "fgs.embedding",
-        "fgs.validate",
-        "fgs.measures.statistics",
-        "fgs.images.sample",
-        "fgs.measures.judge",
-        "fgs.measures.copies",
-    },
-    {
-        "fgs.figures.charts",
-        "fgs.figures.images",
-        "fgs.bench_plots",
-        "fgs.teaching.lesson",
-        "fgs.training.checkpoints",
-        "fgs.commands.console",
-        "fgs.images.recipe",
-        "fgs.images.model",
-        "fgs.evaluation.page",
-    },
-    {
-        "fgs.images.run",
-        "fgs.bench_samplers",
-        "fgs.bench_images",
-        "fgs.bench_training",
-        "fgs.bench_command",
-        "fgs.commands.train_images",
-        "fgs.commands.lessons",
-        "fgs.commands.sample",
-        "fgs.images.held_out",
-        "fgs.evaluation.denoising",
-        "fgs.commands.embed",
-        "fgs.commands.evaluate",
-        "fgs.evaluation.samples",
-        "fgs.evaluation.report",
-    },
-    {"toy"},
-    {"cli"},
-)
 ROOT = Path(__file__).parents[2]
-MODULES = sorted([*ROOT.glob("fgs/*.py"), *ROOT.glob("toy/*.py"), ROOT / "cli.py"])
+METHOD = {
+    *("protocols", "noise", "features", "sampling", "few_steps", "corrections"),
+    *("denoising", "guidance", "embedding", "validate"),
+}
+
+KNOWS = {
+    "common": set(),
+    "method": set(),
+    "networks": {"method"},
+    "training": {"common", "method", "networks"},
+    "measures": {"method"},
+    "figures": {"common"},
+    "teaching": {"common"},
+    "images": {"common", "method", "networks", "training", "figures"},
+    "evaluation": {"common", "method", "networks", "training", "figures", "images", "measures"},
+    "toy": {"common", "method", "networks", "training", "figures", "measures"},
+    "commands": {"common", "method", "networks", "training", "figures", "images", "measures", "evaluation", "teaching"},
+}
+MODULES = sorted([*ROOT.glob("fgs/**/*.py"), *ROOT.glob("toy/**/*.py"), ROOT / "cli.py"])
+LIBRARIES = {"numpy", "torch", "matplotlib", "PIL", "typer", "rich"}
 
 
-def floor(module: str) -> int:
-    for number, modules in enumerate(FLOORS):
-        if module in modules or module.split(".")[0] in modules:
-            return number
-    raise AssertionError(f"{module} stands on no floor; give it one in FLOORS")
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-DRAWING = ("fgs.figures.charts", "fgs.figures.images", "fgs.bench_plots", "fgs.teaching.lesson")
+def room_of(module: str) -> str:
+    """The folder of `fgs` that a module lies in, "method" for those beside the folders; `toy`, whose command is one."""
+    parts = module.split(".")
+    if parts[0] == "toy":
+        return "commands" if module == "toy.command" else "toy"
+    if parts[0] == "cli" or module in ("fgs", "fgs.__main__"):
+        return "door"
+    return "method" if parts[1] in METHOD else parts[1]
 
 
 def imports(path: Path) -> set[str]:
@@ -96,32 +55,36 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path", MODULES, ids=lambda path: path.stem if path.parent == ROOT else f"{path.parent.name}.{path.stem}"
-)
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_imports_go_down(path):
-    module = path.stem if path.parent == ROOT else f"{path.parent.name}.{path.stem}"
-    external = {name.split(".")[0] for name in imports(path)}
-    assert "matplotlib" not in external or module in DRAWING
-    assert "PIL" not in external or module in ("fgs.figures.charts", "fgs.figures.images", "fgs.images.reading")
-    assert external <= {"fgs", "toy", "numpy", "torch", "matplotlib", "PIL", "typer", "rich", *sys.stdlib_module_names}
-    if path.stem == "__init__":
+    module, room = module_of(path), room_of(module_of(path))
+    outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"fgs", "toy", "cli"}
+    assert outside <= LIBRARIES
+    drawing = room in ("figures", "teaching") or module in ("toy.figures", "toy.learned.figures")
+    assert "matplotlib" not in outside or drawing
+    assert "PIL" not in outside or drawing or module == "fgs.images.reading"
+    assert not outside & {"typer", "rich"} or room in ("commands", "door") or module == "toy.report"
+    assert room != "method" or outside <= {"torch", "numpy"}, "the method knows torch and numpy alone"
+    if room == "door":
         return
     for name in imports(path):
         if name.split(".")[0] in ("fgs", "toy", "cli"):
-            same_package = name.split(".")[0] == module.split(".")[0] == "toy"
-            assert same_package or floor(name) <= floor(module), f"{module} imports {name} from above"
+            other = room_of(name)
+            knows = KNOWS[room] | ({"toy"} if module == "toy.command" else set())
+            assert other in knows | {room}, f"{module} of {room} imports {name} of {other}"
 
 
 def test_no_import_cycles():
-    graph = {
-        path.stem: {n.split(".")[1] for n in imports(path) if n.startswith("fgs.")} for path in ROOT.glob("fgs/*.py")
-    }
-    graph.pop("__init__")
+    graph = {module_of(path): {n for n in imports(path) if n.split(".")[0] in ("fgs", "toy")} for path in MODULES}
+    graph = {name: needs - {name} for name, needs in graph.items() if name != "cli"}
     while graph:
         free = {name for name, needs in graph.items() if not needs & graph.keys()}
         assert free, f"a cycle among {sorted(graph)}"
         graph = {name: needs for name, needs in graph.items() if name not in free}
+
+
+def in_a_new_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
@@ -133,6 +96,22 @@ def test_help_imports_neither_torch_nor_matplotlib(option):
         " heavy = {'torch', 'matplotlib', 'numpy'} & set(sys.modules)\n"
         " sys.exit(f'imported {heavy}' if heavy else end.code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=False)
+    done = in_a_new_process(code, option)
     assert done.returncode == 0, done.stderr
     assert "fgs" in done.stdout
+
+
+def test_the_library_imports_no_plots_and_no_command_line():
+    code = (
+        "import sys, fgs\n"
+        "missing = [name for name in fgs.__all__ if not hasattr(fgs, name)]\n"
+        "sys.exit(str({'matplotlib', 'typer', 'rich', 'toy', 'cli'} & set(sys.modules) or missing or fgs.__version__))\n"
+    )
+    done = in_a_new_process(code)
+    assert done.stderr.strip().startswith("0."), done.stderr
+
+
+def test_every_room_says_what_it_is_for():
+    for path in ROOT.glob("*/*/__init__.py"):
+        if path.parts[-3] in ("fgs", "toy"):
+            assert len((ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()) == 1, path

@@ -111,7 +111,7 @@ def test_the_same_seed_trains_the_same_network(tiny):
 
 
 def test_what_samples_is_the_average_of_the_weights(monkeypatch):
-    from toy import learning
+    from toy.learned import training as learning
 
     trainers = []
 
