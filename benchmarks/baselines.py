@@ -16,7 +16,8 @@ from typing import Any
 
 from fgs.common.files import write_text
 from fgs.common.text import json_text
-from fgs.evaluation.denoising import Subject, concentration, denoising
+from fgs.evaluation.denoising import Subject, denoising
+from fgs.evaluation.features import concentration
 from fgs.evaluation.samples import Judged, fit_judge, samples, single_class, ways
 from fgs.images.model import Model, load_model
 from fgs.images.reading import find_classes
@@ -45,8 +46,8 @@ def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dic
     if not (folder / "found.json").exists():
         folder.mkdir(exist_ok=True)
         patches = patches_of(models["features"], images)
-        others = {name: model for name, model in models.items() if name != "features"}
-        subject = Subject(models["features"], patches, folder, **others)
+        company = (models["unconditional"], models["label"], models["single"])
+        subject = Subject(models["features"], patches, folder, *company)
         sampler = HowToSample().build()
         judged = Judged(subject, fit_judge(patches), sampler, SAMPLES, seed, lambda images: None)
         found = {"denoising": denoising(subject), "concentration": concentration(subject), "samples": samples(judged)}

@@ -100,7 +100,7 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
     if data is None and model.recipe.data is not None:
         if not os.environ.get(PHOTOGRAPHS):
             reason = "the photographs that the model was trained on are not here"
-            raise NoPhotographsError(f"data: {reason}; give --data or set {PHOTOGRAPHS}")
+            raise NoPhotographsError(f"data: {reason}; name their folder, or set {PHOTOGRAPHS}")
         data = Path(os.environ[PHOTOGRAPHS])
     try:
         judge = fit_judge(patches_of(model, data), max(ENOUGH, n))

@@ -14,13 +14,12 @@ from fgs.features import channel_means, match_means
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
 from fgs.images import Patches, draw_images, load_model, read_images
-from fgs.measures import class_hit, energy_distance, mean_and_sd, sliced_wasserstein_2, two_sample_floor, wasserstein_1
+from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
 from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing, within
 from fgs.training import Budget, Trainer, load_checkpoint, save_checkpoint
-from fgs.validate import validate
 
 __version__ = version("fgs")
 
@@ -33,10 +32,9 @@ __all__ = [  # noqa: RUF022 by what they are for
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
     "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores
     "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",
-    "validate",  # yours
     "MLP", "GuidedMLP", "LabelMLP", "UNet", "GuidedUNet", "LabelUNet", "receptive_field",  # networks
     "Trainer", "Budget", "save_checkpoint", "load_checkpoint",  # training
     "Patches", "draw_images", "read_images", "load_model",  # images
-    "class_hit", "energy_distance", "mean_and_sd", "sliced_wasserstein_2", "two_sample_floor", "wasserstein_1",
+    "class_hit", "energy_distance", "mean_and_sd", "two_sample_floor", "wasserstein_1",
 ]
 # fmt: on

@@ -1,28 +1,49 @@
-"""`fgs bench`: it counts calls rightly, finds what is known, and says what it leaves out."""
+"""`benchmarks/sampling.py` and `training.py`: calls counted rightly, what is known found, what is left out named."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from fgs import bench_training, recipes
-from fgs.bench_command import _print
-from fgs.bench_images import ImageCase, NoPhotographsError, distance_over_floor, image_case
-from fgs.bench_plots import STYLES
-from fgs.bench_samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
-from fgs.bench_training import BATCH, ElementaryNorm, count, operations
-from fgs.images.model import load_model
-from fgs.noise import seeded
-from fgs.measures.judge import TextureJudge
-from fgs.images.recipe import DEFAULTS, Recipe, cost
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # as Python does for a script
+
+import sampling
+import training
+from contenders import ElementaryNorm, count, ours
+from mixtures import EXACT_CASES, exact_cases
+from quality_figure import STYLES
+from samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
+from textures import ImageCase, NoPhotographsError, distance_over_floor, image_case
+
+from fgs.evaluation.samples import fit_judge
+from fgs.images import Patches, draw_images, load_model, recipe
 from fgs.images.run import patches_of
-from toy.bench import exact_cases
+from fgs.noise import seeded
 
 
 @pytest.fixture(scope="module")
 def cases():
     return {(case.group, case.name): case for case in exact_cases(300, range(1))}
+
+
+@pytest.fixture
+def script(capsys):
+    """Run a script by its `main`; return exit code, stdout and stderr."""
+
+    def run(module, *arguments):
+        code = 0
+        try:
+            module.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -44,6 +65,7 @@ def test_too_few_calls_are_refused_by_name_of_the_setting():
 
 def test_the_exact_mixtures_reach_the_floor_in_thirty_calls(cases):
     """Sets of 300 are coarse: the release check has more."""
+    assert len(cases) == EXACT_CASES
     for (group, name), case in cases.items():
         if "d = 64" in name and "K = 3" in name:
             calls, distances = case.measure(SAMPLERS["multi-step"](case.task(30 if group == "exact score" else 50)))
@@ -73,22 +95,34 @@ def test_over_cases_takes_the_median_and_the_worst():
 
 def test_image_distance_of_real_patches_is_one(run, textures):
     patches = patches_of(load_model(run["features"]), textures)
-    judge = TextureJudge.fit(patches, 64)
+    judge = fit_judge(patches, 64)
     real = torch.stack([patches.held_out_crops(y, 64, seeded(5, y)) for y in range(4)])
     assert distance_over_floor(judge, real) == pytest.approx(1, abs=0.4)
     assert distance_over_floor(judge, real.roll(1, 0)) > 5
 
 
-def test_images_without_photographs_are_left_out(run, monkeypatch, tmp_path):
+def test_images_without_photographs_are_left_out(run, script, monkeypatch, tmp_path):
     model = load_model(run["features"])
     monkeypatch.delenv("FGS_TEXTURES", raising=False)
-    with pytest.raises(NoPhotographsError, match="give --data or set FGS_TEXTURES"):
+    with pytest.raises(NoPhotographsError, match="set FGS_TEXTURES"):
         image_case(model, None, 2, 0, None)
+    code, out, err = script(sampling, run["features"], "--what", "images", "--json")
+    assert code == 0
+    assert json.loads(out)["points"] == []
+    assert json.loads(out)["left_out"] in err
+    assert err.startswith("fgs: warning: images left out: --data: the photographs")
     monkeypatch.setenv("FGS_TEXTURES", str(tmp_path))
-    with pytest.raises(NoPhotographsError):
+    with pytest.raises(NoPhotographsError, match=f"^data: {tmp_path} has no"):
         image_case(model, None, 2, 0, None)
     with pytest.raises(NoPhotographsError, match="without classes"):
         image_case(load_model(run["none"]), tmp_path, 2, 0, None)
+
+
+def test_photographs_that_are_named_must_be_those_of_the_model(run, script, tmp_path):
+    code, out, err = script(sampling, run["features"], "--quick", "--data", tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fgs: --data: {tmp_path} has")
+    assert err.count("\n") == 1
 
 
 def test_the_reference_of_images_makes_many_calls(run, textures):
@@ -99,17 +133,47 @@ def test_the_reference_of_images_makes_many_calls(run, textures):
     assert 190 <= sampler.planned_steps() <= 200
 
 
-def test_bench_sampling_writes_figures_and_json(fgs, run, textures, tmp_path):
+def test_images_are_drawn_and_written_as_strict_json(run, textures, script, tmp_path):
     out = tmp_path / "out"
-    options = ["--what", "images", "--calls", "2,14", "--n", 2, "--seeds", 1, "--data", textures, "--out", out]
-    code, printed, err = fgs("bench", "sampling", run["features"], *options, "--json")
+    options = ["--quick", "--what", "images", "--calls", "2,14", "--reference", 100, "--data", textures, "--out", out]
+    code, printed, err = script(sampling, run["features"], *options, "--json")
     assert code == 0, err
-    found = json.loads(printed)
-    assert found == json.loads((out / "sampling.json").read_text())
-    assert {point["budget"] for point in found["points"]} == {2, 14}
+    found = json.loads(printed, parse_constant=pytest.fail)
+    assert found == json.loads((out / "sampling.json").read_text(), parse_constant=pytest.fail)
+    assert {point["budget"] for point in found["points"]} == {2, 14, None}
     assert found["left_out"] is None
     assert (out / "sampling.png").stat().st_size > 10_000
     assert (out / "pictures.png").stat().st_size > 10_000
+    code, printed, err = script(sampling, run["features"], *options)
+    assert (code, printed) == (2, "")
+    assert err == f"fgs: --out: {out} exists and holds files; name another folder\n"
+
+
+def test_quick_gives_way_to_what_is_asked_for():
+    bench = sampling.SamplingBench(calls=(9,), quick=True, given=frozenset({"calls", "quick"}))
+    assert (bench.calls, bench.samples, bench.what) == ((9,), 400, sampling.WHAT)
+    assert training.TrainingBench(quick=True).preset == ("small",)
+
+
+def test_mixtures_are_printed_as_tables(script):
+    options = ["--what", "learned", "--samples", 100, "--training-steps", 20, "--calls", 14]
+    code, out, err = script(sampling, "--quick", *options)
+    assert (code, err) == (0, "")
+    assert "learned network: distance ÷ floor" in out
+    assert [line.split("│")[1].strip() for line in out.splitlines() if line.startswith("│")] == list(SAMPLERS)
+    assert out.splitlines()[-1].startswith("SISA, h = 0.05, β = 0.2, σ pooled: ")
+
+
+def test_tables_have_the_median_and_the_worst_of_a_group(capsys):
+    points = [Point("g", str(k), name, 12, 12.0, {"W1": k}) for k in (1.0, 2.0, 6.0) for name in SAMPLERS]
+    points[0] = Point("g", "1.0", "SISA", 12)
+    sampling._print(points, sampling.SamplingBench(calls=(12,)))
+    out = capsys.readouterr().out
+    assert "g: distance ÷ floor, median (and worst) of 3" in " ".join(out.split())
+    assert out.count("2.00 (6.00)") == len(SAMPLERS) - 1
+    assert out.count("6.00 (inf)") == 1
+    curves = sampling._panel(points, "g", sampling.SamplingBench(calls=(12,))).curves
+    assert curves["Heun"] == [(12.0, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -117,49 +181,76 @@ def test_bench_sampling_writes_figures_and_json(fgs, run, textures, tmp_path):
     [
         (["--calls", "many"], "--calls: must be whole numbers"),
         (["--calls", "1"], "--calls: must be numbers of at least 2"),
+        (["--calls", ""], "--calls: must be numbers of at least 2"),
         (["--what", "all"], "--what: must be of exact, learned, images"),
         (["--samples", "1"], "--samples: must be at least 2"),
+        (["--samples", "few"], "Invalid value for '--samples'"),
         (["--seeds", "0"], "--seeds: must be at least 1"),
+        (["--reference", "2"], "--reference: must be at least 100"),
+        (["--sample", "2"], "No such option"),
+        (["nowhere"], "RUN: nowhere"),
     ],
 )
-def test_wrong_options_are_named(fgs, options, message):
-    code, out, err = fgs("bench", "sampling", *options)
+def test_wrong_options_are_named(script, options, message):
+    code, out, err = script(sampling, *options)
     assert (code, out) == (2, "")
     assert err.startswith(f"fgs: {message}")
     assert err.count("\n") == 1
 
 
-def test_bench_alone_says_what_there_is(fgs):
-    code, out, _ = fgs("bench")
-    assert code == 0
-    assert "sampling" in out
-    assert "training" in out
+def test_a_script_runs_by_its_path(tmp_path):
+    """From any folder, with streams of any encoding; what it imports by a plain name is found beside it."""
+    done = subprocess.run(
+        [sys.executable, sampling.__file__, "--help"],
+        capture_output=True,
+        cwd=tmp_path,
+        encoding="utf-8",
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--quick" in done.stdout
 
 
-def test_training_is_timed_turn_by_turn(fgs, monkeypatch):
-    monkeypatch.setattr(bench_training, "PEAK", 128)
-    monkeypatch.setattr(bench_training, "BATCH", {"small": 4})
-    code, out, err = fgs("bench", "training", "--preset", "small", "--rounds", 1, "--json")
+def test_training_is_timed_turn_by_turn(script, monkeypatch):
+    monkeypatch.setattr(training, "PEAK", 128)
+    monkeypatch.setattr(training, "BATCH", {"small": 4})
+    code, out, err = script(training, "--quick", "--rounds", 1, "--json")
     assert code == 0
-    found = json.loads(out)
-    plain, ours = found["timings"][:2]
+    found = json.loads(out, parse_constant=pytest.fail)
+    plain, own = found["timings"][:2]
+    assert plain["preset"] == own["preset"] == "small"
     assert plain["ratio"] == 1
-    assert ours["ratio"] == pytest.approx(ours["pairs_per_second"] / plain["pairs_per_second"])
-    assert plain["parameters"] == ours["parameters"] > 10**5
+    assert own["ratio"] == pytest.approx(own["pairs_per_second"] / plain["pairs_per_second"])
+    assert plain["parameters"] == own["parameters"] > 10**5
     assert len(found["timings"]) + len(found["left_out"]) == 4
     for name in found["left_out"]:
         assert f"fgs: warning: {name} left out" in err
-    assert fgs("bench", "training", "--preset", "huge")[0] == 2
-    assert fgs("bench", "training", "--rounds", 0)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preset", "huge"], "--preset: must be of paper, medium, small, got huge"),
+        (["--rounds", "0"], "--rounds: must be at least 1"),
+        (["--steps", "2"], "No such option"),
+    ],
+)
+def test_wrong_options_of_training_are_named(script, options, message):
+    code, out, err = script(training, *options)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fgs: {message}")
+    assert err.count("\n") == 1
 
 
 def test_operations_of_a_step_are_those_of_the_recipe():
     """Counted on the step itself, and on tensors without contents by `cost`: the same but for what is left out of φ."""
-    recipe = Recipe(preset="small", **DEFAULTS["small"] | {"batch": BATCH["small"]}, p_drop=0.0)
-    patches = bench_training.Patches(bench_training.draw_images(4, size=128), 32)
-    ours = bench_training._ours(recipe, patches)
-    assert operations(ours.step) / recipe.batch == pytest.approx(cost(recipe, 4)["flops_per_pair"], rel=0.05)
-    assert count(recipe.build_network(4)) == ours.parameters
+    asked = recipe.Recipe(batch=training.BATCH["small"], p_drop=0.0, precision="float32", device="cpu")
+    patches = Patches(draw_images(4, size=128), 32)
+    own = ours(asked, patches)
+    counted = training.operations(own.step) / asked.batch
+    assert counted == pytest.approx(recipe.cost(asked, 4)["flops_per_pair"], rel=0.05)
+    assert count(asked.build_network(4)) == own.parameters
 
 
 def test_the_elementary_norm_is_the_fused_one():
@@ -185,8 +276,8 @@ def test_precision_is_found_with_one_slow_product(monkeypatch):
         now[0] += 0.06 if a.dtype == torch.bfloat16 else 0.001
 
     monkeypatch.setattr(torch, "mm", mm)
-    monkeypatch.setattr(recipes, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    assert recipes.best_precision("cpu") == "float32"
+    monkeypatch.setattr(recipe, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert recipe.best_precision("cpu") == "float32"
     assert (calls.count(torch.float32), calls.count(torch.bfloat16)) == (5, 1)
 
 
@@ -194,9 +285,9 @@ def test_precision_is_found_with_one_slow_product(monkeypatch):
     ("precision", "words"), [("float32", "no more in bfloat16"), ("bfloat16", "2.000 in bfloat16")]
 )
 def test_the_peak_in_bfloat16_is_measured_where_it_is_higher(monkeypatch, capsys, precision, words):
-    monkeypatch.setattr(bench_training, "best_precision", lambda device: precision)
-    monkeypatch.setattr(bench_training, "matrix_peak", lambda dtype: 1e12 if dtype == torch.float32 else 2e12)
-    about = bench_training.machine()
+    monkeypatch.setattr(training, "best_precision", lambda device: precision)
+    monkeypatch.setattr(training, "matrix_peak", lambda dtype: 1e12 if dtype == torch.float32 else 2e12)
+    about = training.machine()
     assert about["peak_bfloat16"] == (2e12 if precision == "bfloat16" else None)
-    _print(about, [])
+    training.print_timings(about, [])
     assert words in capsys.readouterr().out

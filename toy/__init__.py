@@ -19,27 +19,11 @@ from toy.learned.training import Learning, learn
 from toy.mixture import GaussianMixture
 from toy.scores import ExactScore, ForcedScore
 
+# fmt: off
 __all__ = [
-    "Embedding",
-    "ExactScore",
-    "ForcedScore",
-    "GaussianMixture",
-    "Judge",
-    "Learned",
-    "Learning",
-    "ToyConfig",
-    "class_axis",
-    "isotropic_covariances",
-    "learn",
-    "means_on_line",
-    "measure_embedding",
-    "mixture_on_line",
-    "noise_range",
-    "posterior_gain",
-    "power_gain",
-    "random_means",
-    "rank1_covariances",
-    "release_level",
-    "run_toy",
+    "Embedding", "ExactScore", "ForcedScore", "GaussianMixture", "Judge", "Learned", "Learning", "ToyConfig",
+    "class_axis", "isotropic_covariances", "learn", "means_on_line", "measure_embedding", "mixture_on_line",
+    "noise_range", "posterior_gain", "power_gain", "random_means", "rank1_covariances", "release_level", "run_toy",
     "separation_gain",
 ]
+# fmt: on

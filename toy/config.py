@@ -7,7 +7,7 @@ from typing import Annotated
 
 import torch
 
-from fgs.common.options import Option, at_least, one_of, positive, require
+from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA, Schedule, fixed, growing
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
@@ -18,11 +18,14 @@ from toy.mixture import GaussianMixture
 SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
 NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
 COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
-LAYOUTS = ("line", "random")
 
 MEANS = 0  # what the seed is used for
 
 
+_ROWS = (
+    f"Rows of the table, as exact,cfg1; may be repeated. {', '.join(DEFAULT_METHODS)} (all of these if left out), "
+    f"{', '.join(ALL_METHODS[len(DEFAULT_METHODS) :])}; with networks also {', '.join(LEARNED_METHODS)} (all)."
+)
 _mixture, _sampler = (partial(Option, panel=panel) for panel in ("Mixture", "Sampler"))
 
 
@@ -50,36 +53,18 @@ class ToyConfig:
     separation: Annotated[float, _mixture("Distance of neighbouring means, in units of λ.")] = 10.0
     std: Annotated[float, _mixture("λ, the sd of one class.")] = 0.1
     weights: Annotated[
-        tuple[float, ...] | None,
-        _mixture("K weights of sum 1, as .9,.1; equal if left out.", typed=str, read=_numbers),
+        tuple[float, ...] | None, _mixture("K of sum 1, as .9,.1; equal if left out.", typed=str, read=_numbers)
     ] = None
-    means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", metavar="line|random")] = "line"
-    covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ with u to the nearest mean.", metavar="isotropic|rank1")] = (
-        "isotropic"
-    )
+    means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", "line|random")] = "line"
+    covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ, u to the nearest mean.", "isotropic|rank1")] = "isotropic"
     target: Annotated[int, _mixture("The class to sample, from 0.")] = 0
-    methods: Annotated[
-        tuple[str, ...],
-        _sampler(
-            "Rows of the table, as exact,cfg1; may be given again. exact, forcing, forcing_posterior, cfg1, cfg4, "
-            "classifier, classifier_clean, mixture (all of these if left out), forcing_constant, forcing_power; with "
-            "networks also learned, learned_n1, label, label_cfg1, label_cfg4, learned_mixture (all if left out).",
-            flag="--method",
-            read=_names,
-        ),
-    ] = DEFAULT_METHODS
+    methods: Annotated[tuple[str, ...], _sampler(_ROWS, flag="--method", read=_names)] = DEFAULT_METHODS
     samples: Annotated[int, _sampler("Samples of each method.")] = 5000
     seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
     beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
-    schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", metavar="fixed|growing")] = "fixed"
-    noise_level: Annotated[
-        str,
-        _sampler(
-            "Where σ is taken from: the schedule, or the residual of each sample or of the batch.",
-            metavar="known|per-sample|pooled",
-        ),
-    ] = "known"
+    schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", "fixed|growing")] = "fixed"
+    noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
 
@@ -95,7 +80,7 @@ class ToyConfig:
             require(self, "weights", abs(sum(weights) - 1) < 1e-6, "must sum to 1")
         at_least(self, target=0)
         require(self, "seed", 0 <= self.seed < 2**63, "must lie in [0, 2⁶³)")
-        one_of(self, means=LAYOUTS, covariance=COVARIANCES, schedule=SCHEDULES, noise_level=NOISE_LEVELS)
+        check_choices(self)
         known = (*ALL_METHODS, *LEARNED_METHODS)
         unknown = [method for method in self.methods if method not in known]
         if unknown or not self.methods:

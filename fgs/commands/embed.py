@@ -30,8 +30,8 @@ class Embed:
     run: Annotated[Path, Argument("Folder of a run, or a checkpoint; `shipped` for the model that ships.")]
     images: Annotated[tuple[Path, ...], Argument("Image files.")]
     downscale: Annotated[int | None, Option("Average blocks of so many pixels a side; as trained if left out.")] = None
-    out: Annotated[Path | None, Option("File for φ, an array (images, F); beside it the names.", "Output")] = None
-    json: Annotated[bool, Option("Print JSON only.", "Output")] = False
+    out: Annotated[Path | None, Option("File for φ, an array (images, F); beside it the names.", panel="Output")] = None
+    json: Annotated[bool, Option("Print JSON only.", panel="Output")] = False
 
     def __post_init__(self) -> None:
         at_least(self, downscale=1)

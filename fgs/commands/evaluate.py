@@ -46,7 +46,7 @@ class Evaluate:
     label: Annotated[Path | None, _against("Run of --guidance label: labels and CFG.")] = None
     single: Annotated[Path | None, _against("Run of --guidance none on one class alone.")] = None
     unseen: Annotated[Path | None, _against("Folder of images; classes trained on are passed over.")] = None
-    n: Annotated[int, Option("Samples of each class.", "How")] = 64
+    n: Annotated[int, Option("Samples of each class.", panel="How")] = 64
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for report.html, report.json and figures.")] = Path("evaluation")
     json: Annotated[bool, _output("Print report.json only.")] = False

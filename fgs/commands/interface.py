@@ -64,11 +64,11 @@ def _parameter(field: Field[Any], hint: object) -> inspect.Parameter:
         info: Any = typer.Argument(help=word.help, metavar=word.metavar)
     else:
         flags = [word.flag] if word.flag else [f"--{field.name.strip('_').replace('_', '-')}"] if kind is bool else []
-        info = typer.Option(*flags, help=word.help, metavar=word.metavar, rich_help_panel=word.panel)
+        info = typer.Option(*flags, help=word.help, metavar=word.metavar or word.choices, rich_help_panel=word.panel)
         kind = word.typed or kind
     if get_origin(kind) is tuple and get_args(kind)[-1] is ...:  # Typer's word for "may be given again"
         kind = list[get_args(kind)[0]]  # type: ignore[misc]
-        default = default if default is inspect.Parameter.empty else list(default) or None
+        default = default if field.default is MISSING else list(field.default) or None
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
     )

@@ -41,25 +41,18 @@ class Sample:
     """
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
-    class_: Annotated[
-        tuple[str, ...], _what("A class; may be given again. All classes if left out.", flag="--class")
-    ] = ()
-    like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be given again.")] = ()
-    between: Annotated[
-        tuple[str, str] | None, _what("Two classes to go from one to the other (Fig. 8).", metavar="A B")
-    ] = None
+    class_: Annotated[tuple[str, ...], _what("A class; may be repeated. All classes if left out.", flag="--class")] = ()
+    like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated.")] = ()
+    between: Annotated[tuple[str, str] | None, _what("Go from a class to another (Fig. 8).", metavar="A B")] = None
     alphas: Annotated[int, _what("Places on the way of --between, both ends included.")] = 5
     unguided: Annotated[bool, _what("Sample the mixture (Algorithm 3).")] = False
     n: Annotated[int, _what("Images of each.")] = 4
     size: Annotated[int | None, _what("Pixels a side; as trained on if left out.")] = None
     start: Annotated[Path | None, _what("Start at this image with noise --sigma added (Fig. 12).")] = None
     sigma: Annotated[float | None, _what("Noise level to start --start at.")] = None
-    downscale: Annotated[
-        int | None,
-        _what("Average blocks of so many pixels a side of --like and --start; as trained if left out."),
-    ] = None
-    release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", "How")] = None
-    mixture: Annotated[Path | None, Option("Run or checkpoint to follow below --release-at.", "How")] = None
+    downscale: Annotated[int | None, _what("Average blocks of --like and --start; as trained if left out.")] = None
+    release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
+    mixture: Annotated[Path | None, Option("Run or checkpoint to follow below --release-at.", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
     gif: Annotated[bool, _output("Also write trajectory.gif.")] = False

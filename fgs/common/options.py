@@ -11,8 +11,8 @@
 with the name of its field, of which the command line makes the name of the option.
 """
 
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 
 class Option(NamedTuple):
@@ -20,17 +20,19 @@ class Option(NamedTuple):
 
     Attributes:
         help: what it does.
+        choices: what may be given, as "line|random"; `check_choices` requires one of them.
         panel: heading in the help under which it stands.
-        metavar: what may be given.
         flag: its name, where that is not the name of the field: "--json", or "--blind/--sigma-input".
+        metavar: what stands for a value in the help.
         typed: type of what is typed, where that is not the type of the field.
         read: makes the value of the field of what is typed.
     """
 
     help: str
+    choices: str | None = None
     panel: str | None = None
-    metavar: str | None = None
     flag: str | None = None
+    metavar: str | None = None
     typed: Any = None
     read: Callable[[Any], Any] | None = None
 
@@ -63,7 +65,12 @@ def positive(options: object, *names: str) -> None:
         require(options, name, value is None or 0 < value < float("inf"), "must be positive and finite")
 
 
-def one_of(options: object, **allowed: Collection[str]) -> None:
-    """Require of each field to be one of those allowed."""
-    for name, known in allowed.items():
-        require(options, name, getattr(options, name) in known, f"must be one of {', '.join(known)}")
+def check_choices(options: object) -> None:
+    """Require of every field whose `Option` has choices to be one of them, or None where that is its default."""
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
+        words = [word for word in get_args(hint) if isinstance(word, Option) and word.choices]
+        value = getattr(options, name)
+        for word in words:
+            known = str(word.choices).split("|")
+            allowed = value in known or (value is None and getattr(type(options), name) is None)
+            require(options, name, allowed, f"must be one of {', '.join(known)}")

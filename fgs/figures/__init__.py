@@ -4,16 +4,9 @@ from fgs.figures.charts import curves, dots, scatter
 from fgs.figures.images import film, image_grid
 from fgs.figures.style import CLASS_COLOURS, COLOURS, OTHER, TRUTH, new_figure, save_figure
 
+# fmt: off
 __all__ = [
-    "CLASS_COLOURS",
-    "COLOURS",
-    "OTHER",
-    "TRUTH",
-    "curves",
-    "dots",
-    "film",
-    "image_grid",
-    "new_figure",
-    "save_figure",
+    "CLASS_COLOURS", "COLOURS", "OTHER", "TRUTH", "curves", "dots", "film", "image_grid", "new_figure", "save_figure",
     "scatter",
 ]
+# fmt: on

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fgs.common.options import Option, at_least, one_of, positive, require
+from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.denoising import (
     NoiseLevels,
     Weight,
@@ -54,9 +54,6 @@ BY_PRESET: Any = None  # a field that is left at this takes the value of its pre
 OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 """adam: the paper's."""
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-GUIDANCE = ("features", "label", "none")
 BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam"}  # what was no choice when older recipes were written
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
 
@@ -71,69 +68,47 @@ class Recipe:
         ValueError: a setting is out of range; the message begins with its name.
     """
 
-    data: Annotated[
-        str | None,
-        _data("Folder with an image, or a folder of images, a class; synthetic textures if left out."),
-    ] = None
+    data: Annotated[str | None, _data("Folder with a class an image or folder; synthetic textures if left out.")] = None
     class_: Annotated[
-        tuple[str, ...], _data("A class of --data; may be given again. All if left out.", flag="--class")
+        tuple[str, ...], _data("A class of --data; may be repeated. All if left out.", flag="--class")
     ] = ()
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
     overlapping: Annotated[
-        bool, _data("Train on every crop, or on patches side by side (paper).", flag="--overlapping/--side-by-side")
+        bool, _data("Every crop, or patches in a grid (paper).", flag="--overlapping/--side-by-side")
     ] = True
     downscale: Annotated[int, _data("Average blocks of so many pixels a side.")] = 1
     normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
-    least_contrast: Annotated[
-        float, _data("Stretch images of lower sd to this one, about their mean; faint textures are hard to learn.")
-    ] = 0.0
-    held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
-    guidance: Annotated[
-        str, _method("Algorithm 2, a network given labels, or Algorithm 4.", metavar="features|label|none")
-    ] = "features"
-    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million parameters.", metavar="small|medium|paper")] = (
-        "small"
+    least_contrast: Annotated[float, _data("Stretch images of lower sd to this one; faint ones are hard to learn.")] = (
+        0.0
     )
+    held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
+    guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
+    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "small|medium|paper")] = "small"
     p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
-    sigma_distribution: Annotated[
-        str, _method("Of the noise levels; uniform is the paper's.", metavar="uniform|squared|log-uniform")
-    ] = "squared"
-    loss_weight: Annotated[
-        str,
-        _method("Of squared errors by σ; none is the paper's.", metavar="none|inverse-sd|inverse-variance"),
-    ] = "inverse-variance"
+    sigma_distribution: Annotated[str, _method("Of σ; uniform is the paper's.", "uniform|squared|log-uniform")] = (
+        "squared"
+    )
+    loss_weight: Annotated[str, _method("By σ; none: the paper's.", "none|inverse-sd|inverse-variance")] = (
+        "inverse-variance"
+    )
     batch: Annotated[int, _networks("Pairs of a step; 64 for paper, 8 for the others.")] = BY_PRESET
-    shared: Annotated[
-        int, _networks("Pairs that have x' in common, which saves passes; 1 for paper, 4 for the others.")
-    ] = BY_PRESET
-    primes: Annotated[
-        int, _networks("Patches x' whose φ is averaged; 1 for paper, which has one, 4 for the others.")
-    ] = BY_PRESET
+    shared: Annotated[int, _networks("Pairs that share x', which saves passes; 1 for paper, 4 else.")] = BY_PRESET
+    primes: Annotated[int, _networks("Patches x' whose φ is averaged; 1 for paper, 4 else.")] = BY_PRESET
     steps: Annotated[int | None, _networks("Steps, the same on every machine, instead of --minutes.")] = None
     minutes: Annotated[float, _networks("Training time.")] = 30.0
-    learning_rate: Annotated[float, _networks("The highest; it falls to 0. 0.001 for paper, 0.002 for the others.")] = (
-        BY_PRESET
-    )
-    optimizer: Annotated[
-        str, _networks("Of the convolutions; adam for paper, which has it, muon for the others.", metavar="muon|adam")
-    ] = BY_PRESET
-    precision: Annotated[
-        str, _networks("Of the network's products; auto where it pays.", metavar="auto|float32|bfloat16")
-    ] = "auto"
-    device: Annotated[str, _networks("Where to train.", metavar="auto|cpu|cuda|mps")] = "auto"
-    compile_: Annotated[
-        bool,
-        _networks("Compile the network first: minutes that pay on a GPU; needs a compiler.", flag="--compile"),
-    ] = False
+    learning_rate: Annotated[float, _networks("The highest; 0.001 for paper, 0.002 for the others.")] = BY_PRESET
+    optimizer: Annotated[str, _networks("Of the convolutions; adam for paper, muon else.", "muon|adam")] = BY_PRESET
+    precision: Annotated[str, _networks("Of products; auto where it pays.", "auto|float32|bfloat16")] = "auto"
+    device: Annotated[str, _networks("Where to train.", "auto|cpu|cuda|mps")] = "auto"
+    compile_: Annotated[bool, _networks("Compile first: minutes that pay on a GPU.", flag="--compile")] = False
     seed: Annotated[int, _networks("Seed of everything drawn.")] = 0
 
     def __post_init__(self) -> None:
-        one_of(self, guidance=GUIDANCE, preset=PRESETS, sigma_distribution=NOISE_LEVELS, loss_weight=WEIGHTS)
-        for name, value in DEFAULTS[self.preset].items():
+        for name, value in DEFAULTS.get(self.preset, {}).items():
             if getattr(self, name) is BY_PRESET:
                 object.__setattr__(self, name, value)
-        one_of(self, optimizer=OPTIMIZERS, precision=PRECISIONS, device=DEVICES)
+        check_choices(self)
         at_least(self, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
         positive(self, "minutes", "learning_rate")
         for name in ("class_", "downscale", "normalize", "least_contrast"):

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from fgs.common.options import Option, at_least, one_of, require
+from fgs.common.options import Option, at_least, check_choices, require
 from fgs.corrections import corrected
 from fgs.embedding import interpolate
 from fgs.few_steps import FewSteps, Heun, MultiStep
@@ -39,31 +39,19 @@ class HowToSample:
     """
 
     sampler: Annotated[
-        str,
-        _how(
-            "The paper's; second order in one call a step, with Langevin corrections or without; in two; first order.",
-            metavar="sisa|corrected|multi-step|heun|few-steps",
-        ),
+        str, _how("The paper's; second order, corrected or not, or in two calls; first order.", "|".join(BETAS))
     ] = "corrected"
     h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
-    beta: Annotated[
-        float | None,
-        _how("Noise control in (0, 1]; 0.15 for corrected, 0.3 for sisa, 0.2 for the others, if left out."),
-    ] = None
-    schedule: Annotated[str | None, _how("Steps of sisa: of one size, or growing to 1.", metavar="fixed|growing")] = (
-        None
-    )
-    steps: Annotated[
-        int | None, _how("Network calls for an image, 48 if left out; for sisa at most so many, by choice of --h.")
-    ] = None
+    beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
+    schedule: Annotated[str | None, _how("Steps of sisa: of one size, or growing to 1.", "fixed|growing")] = None
+    steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; of sisa at most so many.")] = None
     sigma_end: Annotated[float, _how("σ_∞, the noise level to stop at.")] = 0.01
     seed: Annotated[int, _how("Seed of everything drawn.")] = 0
 
     def __post_init__(self) -> None:
-        one_of(self, sampler=BETAS)
+        check_choices(self)
         at_least(self, steps=1, seed=0)
         require(self, "sigma_end", 0 < self.sigma_end < 1, "must lie in (0, 1)")
-        require(self, "schedule", self.schedule in (None, "fixed", "growing"), "must be fixed or growing")
         if self.h is not None and self.steps is not None:
             raise ValueError("h: follows from --steps; give one of the two")
         for name in ("h", "schedule"):
@@ -76,7 +64,7 @@ class HowToSample:
         return BETAS[self.sampler] if self.beta is None else self.beta
 
     def build(self, sigma_0: float = 1.0) -> StepByStep:
-        """Build the sampler from the noise level σ_0 on; `steps` are calls, a budget that h of SISA is chosen to keep."""
+        """Build the sampler from the noise level σ_0 on; `steps` are calls, a budget that h of SISA is made to keep."""
         if self.sampler == "sisa":
             schedule = growing if self.schedule == "growing" else fixed
             h = H if self.h is None else self.h

@@ -1,24 +1,12 @@
 """Measures of samples that know nothing of networks: distances with floors, texture statistics, copies."""
 
-from fgs.measures.distances import (
-    class_hit,
-    energy_distance,
-    mean_and_sd,
-    sliced_wasserstein_2,
-    two_sample_floor,
-    wasserstein_1,
-)
+from fgs.measures.distances import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.measures.judge import Quality, TextureJudge
 from fgs.measures.statistics import texture_statistics
 
+# fmt: off
 __all__ = [
-    "Quality",
-    "TextureJudge",
-    "class_hit",
-    "energy_distance",
-    "mean_and_sd",
-    "sliced_wasserstein_2",
-    "texture_statistics",
-    "two_sample_floor",
-    "wasserstein_1",
+    "Quality", "TextureJudge", "class_hit", "energy_distance", "mean_and_sd", "texture_statistics",
+    "two_sample_floor", "wasserstein_1",
 ]
+# fmt: on

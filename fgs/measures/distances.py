@@ -7,7 +7,7 @@ its distance divided by that floor.
 from collections.abc import Callable
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(x, y) -> (): a distance between the sample sets (N, d) and (M, d)."""
@@ -20,34 +20,14 @@ def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
         x: (N,) or (N, 1).
         y: (M,) or (M, 1).
     """
-    return _quantile_gap(x.reshape(-1, 1), y.reshape(-1, 1), power=1)[0]
-
-
-def sliced_wasserstein_2(x: Tensor, y: Tensor, directions: int = 128, generator: Generator | None = None) -> Tensor:
-    """Return the sliced W2: the root mean square of W2 over random directions, in the units of x.
-
-    Args:
-        x: (N, d).
-        y: (M, d).
-        directions: how many unit vectors, uniform on the sphere.
-        generator: CPU generator of the directions; None is torch's own.
-    """
-    u = torch.randn(x.shape[1], directions, generator=generator, dtype=torch.float64).to(x)
-    u = u / u.norm(dim=0)
-    return _quantile_gap(x @ u, y @ u, power=2).mean().sqrt()
-
-
-def _quantile_gap(x: Tensor, y: Tensor, power: int) -> Tensor:
-    """∫|F_x⁻¹(q) − F_y⁻¹(q)|^power dq of each column: (N, D), (M, D) -> (D,). Exact, sizes may differ."""
-    x, y = x.sort(0).values, y.sort(0).values
-    if x.shape[0] == y.shape[0]:
-        return (x - y).abs().pow(power).mean(0)
-    N, M = x.shape[0], y.shape[0]
+    x, y = x.flatten().sort().values, y.flatten().sort().values
+    N, M = len(x), len(y)
+    if N == M:
+        return (x - y).abs().mean()
     # both quantile functions are constant between the levels i/N and j/M; in integers of 1/(NM) no level is lost
     levels = torch.cat([torch.arange(N) * M, torch.arange(M) * N]).sort().values
     width = torch.diff(levels, append=torch.tensor([N * M])).to(x) / (N * M)
-    gap = (x[(levels // M).to(x.device)] - y[(levels // N).to(x.device)]).abs().pow(power)
-    return (gap * width[:, None]).sum(0)
+    return ((x[(levels // M).to(x.device)] - y[(levels // N).to(x.device)]).abs() * width).sum()
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:

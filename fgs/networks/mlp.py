@@ -81,7 +81,8 @@ class MLP(nn.Module):
         return self._score(x, sigma)
 
     def _score(self, x: Tensor, sigma: Tensor | None, visit: Visit | None = None) -> Tensor:
-        x_hat: Tensor = self.skip(x) + self.out(self._walk(x, sigma, visit, len(self.hidden)))
+        h = self._walk(x, sigma, visit, len(self.hidden))
+        x_hat: Tensor = self.skip(x) + self.out(h)
         return x_hat - x
 
     def _walk(self, x: Tensor, sigma: Tensor | None, visit: Visit | None, layers: int) -> Tensor:

@@ -3,13 +3,9 @@
 from fgs.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from fgs.training.trainer import Budget, NotFiniteError, Record, Trainer
 
+# fmt: off
 __all__ = [
-    "Budget",
-    "Checkpoint",
-    "CheckpointError",
-    "NotFiniteError",
-    "Record",
-    "Trainer",
-    "load_checkpoint",
+    "Budget", "Checkpoint", "CheckpointError", "NotFiniteError", "Record", "Trainer", "load_checkpoint",
     "save_checkpoint",
 ]
+# fmt: on

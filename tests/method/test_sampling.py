@@ -3,6 +3,8 @@ import math
 import pytest
 import torch
 
+from fgs.corrections import corrected
+from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from fgs.noise import known_schedule, per_sample, pooled
 from fgs.sampling import SISA, NotConvergingError, draw_start, fixed, growing, within
@@ -261,3 +263,30 @@ def test_within_a_budget_in_single_precision(budget, denoise_last):
 def test_as_many_steps_as_are_allowed_may_be_needed():
     sampler = SISA(h=0.5, beta=1.0, sigma_inf=0.3, noise_level=known_schedule, max_steps=2)
     assert sampler(lambda x, phi, sigma: -x, torch.ones(1, 4)).steps.tolist() == [2]
+
+
+SAMPLERS = [
+    SISA(h=0.3, beta=0.2),
+    SISA(h=0.3, beta=0.2, noise_level=known_schedule, denoise_last=True),
+    FewSteps(8),
+    Heun(8),
+    MultiStep(8),
+    corrected(8, 0.3, 1.0, 0.01),
+]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
+def test_an_empty_batch_gives_no_samples(sampler):
+    samples = sampler(lambda x, phi=None, sigma=None: -x, torch.zeros(0, 3))
+    assert (samples.x.shape, samples.steps.shape, samples.sigma.shape) == ((0, 3), (0,), (0,))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
+def test_a_score_that_takes_something_else_is_told_what_it_takes(sampler):
+    class OfXAndT(torch.nn.Module):
+        def forward(self, x, t):
+            return -x
+
+    for score in (lambda x: -x, lambda x, t: -x, OfXAndT()):
+        with pytest.raises(TypeError, match=r"called as score\(x, phi, sigma\).*Wrap it"):
+            sampler(score, torch.zeros(2, 3))

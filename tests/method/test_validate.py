@@ -144,3 +144,16 @@ def test_a_network_that_was_never_trained_does_not_guide_yet():
 def test_it_needs_a_few_signals(images):
     with pytest.raises(ValueError, match="four signals"):
         validate(Convolutional(), images[:3])
+
+
+def test_a_network_that_takes_something_else_is_told_what_it_takes():
+    class OfXAndT(nn.Module):
+        def forward(self, x, t):
+            return -x
+
+        def features(self, x, sigma=None):
+            return x
+
+    first = validate(OfXAndT(), torch.randn(4, 8))[0]
+    assert not first.holds
+    assert "called as score(x, phi, sigma)" in first.advice

@@ -6,6 +6,7 @@ from torch import nn
 
 from fgs.features import channel_means
 from fgs.protocols import FeatureExtractor, ProjectedScore
+from fgs.networks.mlp import GuidedMLP, LabelMLP
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.validate import validate
 
@@ -197,3 +198,35 @@ def test_without_labels_every_weight_has_a_gradient_all_the_same():
     network(torch.rand(2, 1, 8, 8)).square().sum().backward()
     assert all(weight.grad is not None for weight in network.parameters())
     assert not network.embedding.weight.grad.any()
+
+
+def networks():
+    torch.manual_seed(0)
+    sizes = {"channels": 8, "levels": 2, "middle_convs": 2, "decoder_convs": 2}
+    yield GuidedUNet(**sizes), torch.rand(2, 1, 16, 16), 8 + 16 + 32 + 16
+    yield LabelUNet(3, **sizes), torch.rand(2, 1, 16, 16), 3
+    yield GuidedMLP(8), torch.randn(2, 8), 16
+    yield LabelMLP(8, 3), torch.randn(2, 8), 3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_every_precision_computes_about_the_same(dtype):
+    for network, x, features in networks():
+        phi = torch.rand(2, features)
+        single = network(x, phi)
+        other = network.to(dtype)(x.to(dtype), phi)
+        assert other.dtype == dtype
+        tolerance = 0.05 if dtype == torch.bfloat16 else 1e-4
+        assert float((other.float() - single).norm() / single.norm()) < tolerance
+
+
+def test_what_does_not_fit_the_network_is_told_in_one_line():
+    for network, x, features in networks():
+        with pytest.raises(ValueError, match=r"^x: is of torch.float64, the network of torch.float32; give x.to\("):
+            network(x.double())
+        with pytest.raises(ValueError, match=rf"^phi: 7 features, the network has {features}$"):
+            network(x, torch.rand(7))
+        if hasattr(network, "features"):
+            with pytest.raises(ValueError, match=r"^x: is of torch.float64"):
+                network.features(x.double())

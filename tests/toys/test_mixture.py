@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from conftest import random_mixture
@@ -181,3 +182,22 @@ def test_wrong_parameters_are_named(weights, means, covariances, name):
     tensors = (torch.tensor(values, dtype=torch.float64) for values in (weights, means, covariances))
     with pytest.raises(ValueError, match=f"^{name}:"):
         GaussianMixture(*tensors)
+
+
+def test_lists_and_arrays_make_a_mixture_and_x_may_have_another_dtype():
+    means, covariances = [[0.0, 1.0], [2.0, 0.0]], [[[0.1, 0.0], [0.0, 0.1]]] * 2
+    exact = GaussianMixture(*(torch.tensor(v, dtype=torch.float64) for v in ([0.25, 0.75], means, covariances)))
+    x = torch.tensor([[0.5, 0.5], [1.0, 1.0]])
+    for mixture in (
+        GaussianMixture([0.25, 0.75], np.array(means), np.array(covariances)),
+        GaussianMixture(np.array([0.25, 0.75]), means, np.array(covariances)),
+        GaussianMixture([0.25, 0.75], [[0, 1], [2, 0]], covariances),
+    ):
+        for dtype in (torch.float32, torch.float64):
+            score = mixture.score(x.to(dtype), 0.5)
+            assert score.dtype == mixture.means.dtype
+            torch.testing.assert_close(score.double(), exact.score(x.double(), 0.5), rtol=1e-5, atol=1e-5)
+            s = ExactScore(mixture)(x.to(dtype), mixture.one_hot(1), torch.tensor(0.5))
+            assert s.dtype == dtype
+    assert mixture.means.dtype == torch.float32
+    assert exact.sample(3).dtype == torch.float64

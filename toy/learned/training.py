@@ -46,12 +46,9 @@ class Learning:
     """
 
     minutes: Annotated[float, _networks("Training time of each network.")] = 1.0
-    training_steps: Annotated[
-        int | None, _networks("Training steps of each network instead, the same on every machine.")
-    ] = None
+    training_steps: Annotated[int | None, _networks("Steps of each instead, the same on every machine.")] = None
     blind: Annotated[
-        bool | None,
-        _networks("Keep σ from the networks, or give it; by the mixture if left out.", flag="--blind/--sigma-input"),
+        bool | None, _networks("Keep σ from them; by the mixture if unsaid.", flag="--blind/--sigma-input")
     ] = None
 
     def __post_init__(self) -> None:

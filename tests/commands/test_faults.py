@@ -1,0 +1,151 @@
+"""Hostile use: terminals that cannot spell, JSON parsers that are strict, and whatever else people type."""
+
+import json
+import math
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fgs.common.text import SPELLED, json_text
+from fgs.images.reading import write_image
+from fgs.noise import seeded
+
+PIPES = ("ascii", "cp1252")
+COMMANDS = {
+    "toy": ["toy", "--samples", "50", "--h", "0.5"],
+    "help": ["toy", "--help"],
+    "root": ["--help"],
+    "error": ["toy", "--beta", "2", "--out", "σ"],
+    "lessons": ["lessons"],
+    "lesson": ["lessons", "run", "1", "--out", "lessons"],
+    "train": ["train-images", "--patch", "8", "--batch", "4", "--steps", "1", "--out", "run"],
+    "sample": ["sample", "--between", "oak_veneer", "cobblestone", "--n", "1", "--steps", "8", "--out", "samples"],
+}
+
+
+@pytest.mark.parametrize(("name", "encoding"), [(name, PIPES[k % 2]) for k, name in enumerate(COMMANDS)])
+def test_no_command_fails_for_its_characters(tmp_path, name, encoding):
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "OMP_NUM_THREADS": "1"}
+    run = [sys.executable, "-m", "fgs", *COMMANDS[name]]
+    done = subprocess.run(run, capture_output=True, env=environment, cwd=tmp_path, check=False)
+    out, err = done.stdout.decode(encoding), done.stderr.decode(encoding)
+    assert done.returncode == (2 if name == "error" else 0), err
+    assert "Traceback" not in err
+    if name == "toy":
+        assert "beta = 0.1" in out
+        assert "sigma from 1.02 to" in out
+
+
+def test_what_is_spelled_out_is_ascii():
+    assert all(len(letter) == 1 and not letter.isascii() and word.isascii() for letter, word in SPELLED.items())
+
+
+def test_json_is_strict():
+    text = json_text({"a": [1.5, math.nan, (math.inf, -math.inf)], "σ": None, "b": {"c": True, "d": 3}})
+    assert json.loads(text) == {"a": [1.5, None, [None, None]], "σ": None, "b": {"c": True, "d": 3}}
+    assert text.isascii()
+
+
+def test_python_m_fgs_is_the_command_line():
+    done = subprocess.run([sys.executable, "-m", "fgs", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fgs 0.")
+
+
+def test_the_settings_of_toy_survive_eighty_columns(fgs):
+    options = ["--components", 3, "--dim", 64, "--covariance", "rank1", "--means", "random", "--samples", 20, "--h", 0.5]
+    lines = fgs("toy", *options, "--method", "exact")[1].splitlines()
+    settings = lines[1:4]
+    assert all(len(line) < 80 for line in settings)
+    assert any(line.startswith("h = 0.5 fixed, known σ from ") for line in settings)
+
+
+OPTIONS = {
+    "toy": "--components --dim --separation --std --weights --means --target --method --samples --h --beta --noise-level",
+    "sample": "--class --between --n --size --sigma --sampler --h --beta --steps --sigma-end --release-at --alphas --seed",
+    "train-images": "--data --class --patch --guidance --preset --batch --shared --primes --steps --held-out --p-drop",
+    "textures": "--classes --images --size --seed",
+    "embed": "--downscale --out",
+    "evaluate": "--data --n --label --unseen --steps --beta",
+}
+VALUES = ["0", "1", "2", "-1", "1e9", "nan", "inf", "", "a", "σ", "0.5", "1,2", ".5,.5", "../x", ".", "rank1", "exact"]
+
+
+@pytest.mark.slow
+def test_no_line_that_is_typed_ends_in_a_traceback(tmp_path, monkeypatch):
+    """Random options with random values, each in a process of its own that is forked here and cut off after a while."""
+    import cli
+
+    monkeypatch.chdir(tmp_path)
+    torch.zeros(1)
+    draw = random.Random(0)
+    ended = dict.fromkeys((0, 1, 2), 0)
+    for number in range(150):
+        command = draw.choice(list(OPTIONS))
+        known = OPTIONS[command].split()
+        chosen = draw.sample(known, draw.randint(1, min(3, len(known))))
+        small = {"toy": ["--samples", "20"], "train-images": ["--dry-run"], "sample": ["--steps", "8"]}.get(command, [])
+        places = {"textures": ["drawn"], "embed": ["shipped", "nowhere.png"]}.get(command, [])
+        line = [command, *places, *small, *(part for name in chosen for part in (name, draw.choice(VALUES)))]
+        before = set(tmp_path.iterdir())
+        process = os.fork()
+        if process == 0:
+            log = os.open(tmp_path.parent / "log", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            sys.argv = ["fgs", *line]
+            code = 99
+            try:
+                import signal
+
+                signal.alarm(20)  # a long job is no fault
+                cli.main()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+            except BaseException as error:
+                print(f"Traceback of {error!r}")
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        status = os.waitpid(process, 0)[1]
+        said = (tmp_path.parent / "log").read_text(errors="replace")
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == 14, (line, said)
+        else:
+            assert os.WEXITSTATUS(status) in ended, (line, said)
+            assert "Traceback" not in said, (line, said)
+            ended[os.WEXITSTATUS(status)] += 1
+            if os.WEXITSTATUS(status) == 2:
+                assert set(tmp_path.iterdir()) == before, (number, line)
+        for path in set(tmp_path.iterdir()) - before:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert ended[2] > 30
+    assert ended[0] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["image", "checkpoint"])
+def test_no_byte_that_is_turned_ends_in_a_traceback(fgs, run, tmp_path, kind):
+    """A picture, or a checkpoint, with some bytes changed or its end cut off: used, or refused with one line."""
+    draw = random.Random(1)
+    picture = tmp_path / "picture.png"
+    write_image(picture, (255 * torch.rand(1, 40, 40, generator=seeded(0))).to(torch.uint8))
+    source = picture if kind == "image" else run["features"] / "network.pt"
+    whole = source.read_bytes()
+    for _ in range(40):
+        contents = bytearray(whole[: draw.randint(0, len(whole))] if draw.random() < 0.3 else whole)
+        for _ in range(draw.randint(0, 8)):
+            if contents:
+                contents[draw.randrange(len(contents))] = draw.randrange(256)
+        changed = tmp_path / f"changed{source.suffix}"
+        changed.write_bytes(bytes(contents))
+        model, shown = (run["features"], changed) if kind == "image" else (changed, picture)
+        code, _, err = fgs("embed", model, shown, "--downscale", 1)
+        assert code in (0, 2), err
+        assert code == 0 or (err.count("\n") == 1 and "Traceback" not in err), err
