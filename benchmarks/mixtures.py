@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from samplers import Counted, Task
-
 from fgs.corrections import Chain
 from fgs.few_steps import FewSteps
 from fgs.noise import seeded
 from fgs.sampling import SISA, StepByStep, draw_start
+from samplers import Counted, Task
 from toy.config import ToyConfig
 from toy.experiment import prepare
 from toy.gains import separation_gain

@@ -12,12 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from mixtures import EXACT_CASES, exact_cases, learned_case
-from quality_figure import Panel, quality_figure
 from rich.table import Table
-from samplers import SAMPLERS, Case, Point, over_cases, points_of
-from script import run_script, wide_console
-from textures import ImageCase, NoPhotographsError, draw_budgets, image_case
 
 from fgs.commands.console import as_option, fail, results_in, step_bar, usage_errors
 from fgs.commands.interface import make_command
@@ -25,6 +20,11 @@ from fgs.common.files import write_text
 from fgs.common.options import Argument, Option, at_least
 from fgs.common.text import json_text
 from fgs.images import load_model
+from mixtures import EXACT_CASES, exact_cases, learned_case
+from quality_figure import Panel, quality_figure
+from samplers import SAMPLERS, Case, Point, over_cases, points_of
+from script import run_script, wide_console
+from textures import ImageCase, NoPhotographsError, draw_budgets, image_case
 
 PICTURED = "multi-step, Langevin"  # whose samples are drawn side by side
 WHAT = ("exact", "learned", "images")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from samplers import SAMPLERS, Counted, Task
 from torch import Tensor
 
 from fgs.evaluation.samples import ENOUGH, fit_judge
@@ -18,6 +17,7 @@ from fgs.images.sample import sample_rows
 from fgs.measures import TextureJudge, energy_distance
 from fgs.noise import known_schedule
 from fgs.sampling import SISA, StepByStep, within
+from samplers import SAMPLERS, Counted, Task
 
 END = 0.01  # σ_∞
 PHOTOGRAPHS = "FGS_TEXTURES"

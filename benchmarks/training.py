@@ -14,11 +14,10 @@ from statistics import median
 from typing import Annotated, Any
 
 import torch
-from contenders import Contender, Step, ours, peers, plain
 from rich.table import Table
-from script import run_script, wide_console
 from torch.utils.flop_counter import FlopCounterMode
 
+from contenders import Contender, Step, ours, peers, plain
 from fgs.commands.console import step_bar
 from fgs.commands.interface import make_command
 from fgs.common.options import Option, at_least
@@ -26,6 +25,7 @@ from fgs.common.text import json_text
 from fgs.images import Patches, draw_images
 from fgs.images.recipe import Recipe, best_precision
 from fgs.networks.unet import PRESETS
+from script import run_script, wide_console
 
 CLASSES = 4
 BATCH = {"paper": 8, "medium": 32, "small": 32}

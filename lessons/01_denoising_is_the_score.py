@@ -7,8 +7,8 @@ Claim: The best guess of the clean signal, minus the noisy signal, is σ²∇log
 import torch
 
 from fgs import add_noise
-from fgs.teaching.lesson import Lesson
 from fgs.figures import COLOURS, OTHER, TRUTH
+from fgs.teaching.lesson import Lesson
 from toy import mixture_on_line
 
 lesson = Lesson(1)

@@ -9,8 +9,8 @@ import math
 import torch
 
 from fgs import SISA, add_noise, draw_start, known_schedule
-from fgs.teaching.lesson import Lesson
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH
+from fgs.teaching.lesson import Lesson
 from toy import ExactScore, mixture_on_line
 
 lesson = Lesson(5)

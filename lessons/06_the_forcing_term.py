@@ -9,8 +9,8 @@ import math
 import torch
 
 from fgs import SISA, draw_start, known_schedule
-from fgs.teaching.lesson import Lesson
 from fgs.figures import COLOURS, OTHER, TRUTH
+from fgs.teaching.lesson import Lesson
 from toy import ForcedScore, Judge, mixture_on_line, noise_range, release_level
 
 lesson = Lesson(6)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import fgs
-from fgs.teaching.lesson import Lesson
 from fgs.figures import CLASS_COLOURS, OTHER
+from fgs.teaching.lesson import Lesson
 from fgs.validate import validate
 from toy import means_on_line
 

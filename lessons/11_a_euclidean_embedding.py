@@ -7,8 +7,8 @@ Claim: φ of each class is a tight cloud (Eq. 5), and clouds lie apart about in 
 import torch
 
 import fgs
-from fgs.teaching.lesson import Lesson
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH
+from fgs.teaching.lesson import Lesson
 from toy import ExactScore, GaussianMixture, Learning, learn, means_on_line, noise_range, rank1_covariances
 
 lesson = Lesson(11)

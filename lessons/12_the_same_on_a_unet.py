@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 import fgs
+from fgs.figures import COLOURS, OTHER, TRUTH
+from fgs.images import load_model
 from fgs.images.held_out import denoise_held_out
 from fgs.teaching.lesson import Lesson
-from fgs.images import load_model
-from fgs.figures import COLOURS, OTHER, TRUTH
 
 lesson = Lesson(12)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 import fgs
-from fgs.images.reading import write_image
-from fgs.teaching.lesson import Lesson
-from fgs.images import load_model
 from fgs.figures import COLOURS, OTHER, TRUTH
+from fgs.images import load_model
+from fgs.images.reading import write_image
 from fgs.measures import texture_statistics
+from fgs.teaching.lesson import Lesson
 
 lesson = Lesson(13)
 model = load_model()

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 
 import fgs
-from fgs.teaching.lesson import Lesson
 from fgs.figures import COLOURS, TRUTH
+from fgs.teaching.lesson import Lesson
 from fgs.validate import validate
 from toy import ExactScore, GaussianMixture, Learning, class_axis, learn, means_on_line, noise_range, rank1_covariances
 

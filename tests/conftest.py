@@ -1,4 +1,5 @@
 import sys
+from importlib import import_module
 
 import hypothesis
 import pytest
@@ -35,6 +36,12 @@ def random_mixture(seed: int, K: int | None = None, d: int | None = None) -> Gau
     weights = torch.rand(K, generator=generator, dtype=torch.float64) + 0.1
     means = 3 * torch.randn(K, d, generator=generator, dtype=torch.float64)
     return GaussianMixture(weights / weights.sum(), means, factor @ factor.mT)
+
+
+def flags_of(command: str) -> set[str]:
+    """The options of a command, as they are typed."""
+    parameters = import_module(cli.COMMANDS[command][0]).command.params
+    return {flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)}
 
 
 @pytest.fixture
@@ -74,8 +81,9 @@ def run(textures, tmp_path_factory):
         patched.setattr(runs, "CHECKS", 1)
         for name, of_run in classes.items():
             guidance = "none" if name == "single" else name
-            settings = {"patch": 20, "batch": 8, "steps": 60, "learning_rate": 3e-3, "data": str(textures)}
+            settings = {"patch": 20, "batch": 8, "steps": 60, "learning_rate": 3e-3, "data": str(textures), "primes": 1}
+            settings |= {"optimizer": "adam", "precision": "float32", "device": "cpu", "class_": tuple(of_run)}
             folders[name] = tmp_path_factory.mktemp("runs") / name
-            for _ in Run.start(folders[name], Recipe(guidance=guidance, class_=tuple(of_run), precision="float32", device="cpu", **settings)).train():
+            for _ in Run.start(folders[name], Recipe(guidance=guidance, **settings)).train():
                 pass
     return folders

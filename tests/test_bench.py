@@ -14,16 +14,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # as Python d
 
 import sampling
 import training
-from contenders import ElementaryNorm, count, ours
-from mixtures import EXACT_CASES, exact_cases
-from quality_figure import STYLES
-from samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
-from textures import ImageCase, NoPhotographsError, distance_over_floor, image_case
 
+from contenders import ElementaryNorm, count, ours
 from fgs.evaluation.samples import fit_judge
 from fgs.images import Patches, draw_images, load_model, recipe
 from fgs.images.run import patches_of
 from fgs.noise import seeded
+from mixtures import EXACT_CASES, exact_cases
+from quality_figure import STYLES
+from samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
+from textures import ImageCase, NoPhotographsError, distance_over_floor, image_case
 
 
 @pytest.fixture(scope="module")

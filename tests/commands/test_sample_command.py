@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fgs.few_steps import Heun
-from fgs.images.sample import Condition, sample_rows
-from fgs.guidance import Released
-from fgs.images.reading import write_image
-from fgs.images.model import load_model
-from fgs.noise import seeded
-from fgs.images.run import patches_of
 from fgs.commands.sample import Sample, _start, _unique, rows_of
+from fgs.few_steps import Heun
+from fgs.guidance import Released
+from fgs.images.model import load_model
+from fgs.images.reading import write_image
+from fgs.images.run import patches_of
+from fgs.images.sample import Condition, sample_rows
+from fgs.noise import seeded
 
 QUICK = ("--steps", 8, "--beta", 0.9)
 
@@ -162,7 +162,7 @@ BAD = {
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
     "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
-    "schedule": (["--schedule", "slow"], "--schedule: must be fixed or growing, got slow"),
+    "schedule": (["--schedule", "slow"], "--schedule: must be one of fixed, growing, got slow"),
     "sampler": (["--sampler", "ddim"], "--sampler: must be one of sisa, corrected, multi-step, "),
     "h alone": (
         ["--sampler", "heun", "--h", ".1"],

@@ -12,8 +12,8 @@ import torch
 from test_reading import broken
 
 from fgs.images.reading import write_image
-from fgs.noise import seeded
 from fgs.images.synthetic import draw_textures
+from fgs.noise import seeded
 
 QUICK = ["train-images", "--patch", "8", "--batch", "4"]
 
@@ -122,20 +122,13 @@ def test_resuming_by_command(fgs, tmp_path):
     assert (code, err) == (2, "fgs: --batch: the run was started with 4; leave this option out\n")
 
 
-def test_a_run_that_has_ended_goes_on_for_longer(fgs, tmp_path):
+def test_a_run_that_has_ended_goes_on_for_longer(fgs, monkeypatch, tmp_path):
+    monkeypatch.setattr("fgs.images.run.CHECKS", 1)
     fgs(*QUICK, "--steps", 4, "--out", tmp_path / "run")
-    for asked, spent in (({"--steps": 4}, 0), ({"--steps": 3}, 1), ({"--minutes": 1e-5}, 1)):
-        code, out, err = fgs("train-images", "--resume", tmp_path / "run", *(part for item in asked.items() for part in item))
-        assert code == 2 * spent, err
-        assert not spent or f"{next(iter(asked))}: the run has" in err
+    code, _, err = fgs("train-images", "--resume", tmp_path / "run", "--steps", 3)
+    assert (code, err) == (2, "fgs: --steps: the run has taken 4 already; give more, got 3\n")
     code, out, _ = fgs("train-images", "--resume", tmp_path / "run", "--steps", 8, "--json")
     assert (code, json.loads(out)["step"]) == (0, 8)
-    config = json.loads((tmp_path / "run/config.json").read_text())
-    assert [(leg["from_step"], leg["steps"]) for leg in config["legs"]] == [(0, 4), (4, 8)]
-    assert config["recipe"]["steps"] == 8
-    legs = [json.loads(line)["leg"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert sorted(set(legs)) == [1, 2]
-    assert legs == sorted(legs)
 
 
 def test_of_two_that_start_in_one_folder_one_wins(tmp_path):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from fgs.images.patches import Patches
 from fgs.evaluation.denoising import noise_residual
 from fgs.evaluation.features import nearest_centroid_accuracy
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
+from fgs.images.patches import Patches
 
 GRAYS = (51, 128, 204)
 

@@ -8,8 +8,8 @@ from test_reading import broken
 
 from fgs.images.patches import Patches, content_hash, draw_images, read_images
 from fgs.images.reading import write_image
-from fgs.noise import seeded
 from fgs.images.windows import split
+from fgs.noise import seeded
 
 
 def numbered(*sizes, value=0):

@@ -9,20 +9,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from fgs.images import run as runs
-from fgs.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from fgs.denoising import denoising_loss, inverse_variance, squared
 from fgs.embedding import centroid
-from fgs.images.reading import write_image
+from fgs.images import run as runs
 from fgs.images.model import load_model
-from fgs.noise import seeded
+from fgs.images.reading import write_image
 from fgs.images.recipe import Recipe
 from fgs.images.run import ContradictionError, Run
 from fgs.images.synthetic import draw_textures
-from fgs.training.trainer import NotFiniteError
 from fgs.networks.unet import PRESETS, GuidedUNet
+from fgs.noise import seeded
+from fgs.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from fgs.training.trainer import NotFiniteError
 
-TINY = {"patch": 8, "batch": 4, "steps": 8, "optimizer": "muon", "precision": "float32"}  # Adam is in it too, of what is no convolution
+TINY = {
+    "patch": 8,
+    "batch": 4,
+    "steps": 8,
+    "optimizer": "muon",
+    "precision": "float32",
+}  # Adam is in it too, of what is no convolution
 
 
 def finish(run):
@@ -96,6 +102,36 @@ def test_a_run_of_before_optimizers_were_a_choice_goes_on(tmp_path):
     del config["recipe"]["optimizer"]
     (tmp_path / "run/config.json").write_text(json.dumps(config))
     assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
+
+
+def test_a_run_goes_on_for_longer_and_a_kill_in_between_changes_nothing(tmp_path, whole):
+    """A leg is as a training of its own: the learning rate rises and falls once more."""
+    shutil.copytree(whole.folder, tmp_path / "one")
+    run = Run.resume(tmp_path / "one", {"steps": 14})
+    rates = [record.learning_rate for record in run.train()]
+    assert len(rates) == 6
+    assert max(rates) == max(rates[:3]) > 10 * rates[-1]
+    config = runs.read_config(tmp_path / "one")
+    assert [(leg.from_step, leg.steps) for leg in config.legs] == [(0, 8), (8, 14)]
+    assert config.recipe.steps == 14
+    lines = [json.loads(line) for line in (tmp_path / "one/metrics.jsonl").read_text().splitlines()]
+    assert sorted({line["leg"] for line in lines}) == [1, 2]
+    shutil.copytree(whole.folder, tmp_path / "other")
+    steps = Run.resume(tmp_path / "other", {"steps": 14}).train()
+    next(steps)  # killed before anything of the leg is saved, and again after some steps
+    again = Run.resume(tmp_path / "other", {})
+    steps = again.train()
+    next(steps), next(steps)
+    again.save()
+    assert torch.equal(weights(finish(Run.resume(tmp_path / "other", {"steps": 14}))), weights(run))
+    for asked, spent in (({"steps": 14}, "14"), ({"steps": 9}, "14"), ({"minutes": 1e-9}, "0")):
+        if asked == {"steps": 14}:
+            assert Run.resume(tmp_path / "one", asked).trainer.step == 14
+        else:
+            with pytest.raises(ContradictionError, match=rf"^{next(iter(asked))}: the run has (taken|spent) {spent}"):
+                Run.resume(tmp_path / "one", asked)
+    minutes = run.trainer.seconds / 60 + 0.005
+    assert finish(Run.resume(tmp_path / "one", {"minutes": minutes})).trainer.seconds >= 60 * minutes
 
 
 def test_what_is_left_out_is_the_presets():

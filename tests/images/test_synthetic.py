@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from fgs.images.fields import FAMILIES
-from fgs.noise import seeded
 from fgs.images.synthetic import draw_textures
+from fgs.noise import seeded
 
 
 def spectrum(image):

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import scipy.stats
 import torch

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from fgs.evaluation.samples import fit_judge
 from fgs.images.patches import Patches, draw_images
 from fgs.noise import seeded
-from fgs.evaluation.samples import fit_judge
 
 N = 128
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from fgs.noise import seeded
-from fgs.measures.statistics import LinearClassifier, texture_statistics
 from fgs.images.synthetic import draw_textures
+from fgs.measures.statistics import LinearClassifier, texture_statistics
+from fgs.noise import seeded
 
 MOMENTS, ENERGIES = slice(0, 4), [slice(4 + 4 * scale, 8 + 4 * scale) for scale in range(3)]
 BETWEEN_ORIENTATIONS, BETWEEN_SCALES, AUTOCORRELATION = slice(16, 34), slice(34, 42), slice(42, 66)

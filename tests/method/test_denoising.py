@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from conftest import random_mixture
 
+from conftest import random_mixture
 from fgs.denoising import (
     denoising_loss,
     inverse_sd,

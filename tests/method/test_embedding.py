@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from conftest import random_mixture
 
+from conftest import random_mixture
 from fgs.embedding import (
     centroid,
     conditioned,

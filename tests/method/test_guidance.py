@@ -1,9 +1,9 @@
 import pytest
 import torch
-from conftest import random_mixture
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import random_mixture
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
 from fgs.protocols import ProjectedScore
 from toy import ExactScore

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from fgs.features import channel_means
-from fgs.protocols import FeatureExtractor, ProjectedScore
 from fgs.networks.mlp import GuidedMLP, LabelMLP
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
+from fgs.protocols import FeatureExtractor, ProjectedScore
 from fgs.validate import validate
 
 LIGHT = {"channels": 4, "levels": 2, "middle_convs": 1, "decoder_convs": 2}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import flags_of
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -32,7 +34,7 @@ def test_the_options_and_methods_it_names_exist(capsys):
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == {*ALL_METHODS, *LEARNED_METHODS}
     options = set(re.findall(r"fgs toy [^\n#]*", README))
-    from toy.command import command
-
-    known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
-    assert {name for line in options for name in re.findall(r"--[\w-]+", line)} <= known
+    assert {name for line in options for name in re.findall(r"--[\w-]+", line)} <= flags_of("toy")
+    for command in ("sample", "train-images", "evaluate"):
+        lines = re.findall(rf"fgs {command} [^\n#`]*", README)
+        assert {name for line in lines for name in re.findall(r"--[\w-]+", line)} <= flags_of(command)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from fgs.images.patches import Patches, read_images
-from fgs.images.sample import sample_rows
-from fgs.images.model import load_model
 from fgs.evaluation.samples import fit_judge
+from fgs.images.model import load_model
+from fgs.images.patches import Patches, read_images
 from fgs.images.run import patches_of
-from fgs.images.sample import HowToSample
+from fgs.images.sample import HowToSample, sample_rows
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "fgs/images/textures.pt"

@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fgs.training.checkpoints import CheckpointError
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks.mlp import GuidedMLP, LabelMLP
+from fgs.training.checkpoints import CheckpointError
 from fgs.validate import validate
 from toy.config import ToyConfig
 from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.geometry import residual_shortfall
+from toy.learned.saved import load_learned, save_learned
 from toy.learned.scores import LEARNED_METHODS, methods_of, network_of
 from toy.learned.training import Learning, learn
 from toy.methods import DEFAULT_METHODS
-from toy.learned.saved import load_learned, save_learned
 
 # the paper's Fig. 6
 LEARNED = ToyConfig(

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import random_mixture
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import MultivariateNormal
 
+from conftest import random_mixture
 from fgs.measures.distances import wasserstein_1
 from toy import ExactScore, GaussianMixture
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fgs.training.checkpoints import FORMAT, CheckpointError, load_checkpoint, read_data, save_checkpoint, save_data
 from fgs.networks.mlp import MLP, GuidedMLP, LabelMLP
-from fgs.noise import seeded
 from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
+from fgs.noise import seeded
+from fgs.training.checkpoints import FORMAT, CheckpointError, load_checkpoint, read_data, save_checkpoint, save_data
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fgs.training.muon import Muon, muon, orthogonalize
 from fgs.networks.unet import GuidedUNet
+from fgs.training.muon import Muon, muon, orthogonalize
 
 
 def _matrix(n: int, m: int, seed: int = 0) -> Tensor:

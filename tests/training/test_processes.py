@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from fgs.training.processes import average, is_first, process_group, processes, share
 from fgs.images.recipe import Recipe
 from fgs.images.run import read_patches
+from fgs.training.processes import average, is_first, process_group, processes, share
 from fgs.training.trainer import Trainer
 
 TINY = {"patch": 8, "batch": 8, "steps": 8, "seed": 3, "device": "cpu", "precision": "float32"}
@@ -44,7 +44,7 @@ def one_of_two(rank, guidance, port, folder):
         torch.save((average([loss.item()])[0], gradient), folder / f"{rank}.pt")
 
 
-@pytest.mark.parametrize("guidance", ["features", "label", "none"])
+@pytest.mark.parametrize("guidance", ["features", "label"])
 def test_the_averaged_gradients_are_those_of_one_process(tmp_path, guidance):
     port = 20_000 + os.getpid() % 20_000
     multiprocessing.spawn(one_of_two, (guidance, port, tmp_path), nprocs=2)
@@ -65,6 +65,7 @@ def state(folder):
     return torch.load(folder / "last.pt", weights_only=True)
 
 
+@pytest.mark.slow
 def test_a_short_run_of_two_processes_is_that_of_one(fgs, tmp_path):
     arguments = [*QUICK, "--steps", 8]
     done = subprocess.run(
