@@ -139,7 +139,7 @@ lesson.end()
 
 # %% [markdown]
 # **Your own network** needs `features(x)` and `network(x, phi=None, sigma=None)`: see lesson 9, or `GuidedMLP` in
-# `fgs/networks/mlp.py`; `validate(network, x)` of lesson 9 tries it. Match layers that see enough of x to know its class.
+# `fgs/networks/mlp.py`; `validate(network, x)` of lesson 9 tries it. Match layers that see enough of x to know a class.
 # From finite data draw x, x' as two rows of a class (of images, crops: `fgs.Patches`). Take σ_0 twice the sd of all
 # data or more; σ_∞ = λ√(h/2) and weight offset λ/2 for the finest width λ that matters; h = .05, β = .2 to begin with.
 #

@@ -22,9 +22,10 @@ from fgs.evaluation import (
     write_report,
 )
 from fgs.images import Model, Patches, load_model
+from fgs.images.config import ContradictionError, read_config
 from fgs.images.model import load_companion
 from fgs.images.reading import find_classes
-from fgs.images.run import ContradictionError, patches_of, read_config, read_patches
+from fgs.images.run import patches_of, read_patches
 from fgs.images.sample import HowToSample
 from fgs.networks import GuidedUNet
 from fgs.sampling import StepByStep

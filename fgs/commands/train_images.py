@@ -15,8 +15,9 @@ from fgs.commands.interface import make_command
 from fgs.common.files import TakenError
 from fgs.common.options import Option
 from fgs.common.text import json_text
+from fgs.images.config import CONFIG
 from fgs.images.recipe import Recipe, cost
-from fgs.images.run import CONFIG, Run, read_patches
+from fgs.images.run import Run, read_patches
 from fgs.training import CheckpointError, NotFiniteError
 from fgs.training.processes import average, is_first, process_group, restarted
 

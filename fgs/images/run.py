@@ -8,15 +8,13 @@ metrics.jsonl  a line for each check: step, loss, PSNR of held-out patches condi
 denoised.png   some of those patches
 """
 
-import json
-import math
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +22,7 @@ from torch import Tensor
 from fgs.common.files import output_folder, require_free, write_text
 from fgs.common.text import json_text
 from fgs.figures.images import image_grid
+from fgs.images.config import Config, ContradictionError, Leg, read_config
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
 from fgs.images.model import Model
 from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
@@ -35,17 +34,12 @@ from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint
 from fgs.training.processes import is_first, restarted
 from fgs.training.trainer import Record, Spent, Trainer
 
-CONFIG = "config.json"
 SOMEWHERE = "images"  # for the folder of the images
 SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
 DRAWS = 3  # what the seed is used for, beside those of `fgs.images.recipe`
 CHECKS = 20  # in a run
 PAUSE = 300.0  # seconds after which the state is saved, whether or not a check is due
 SHOWN = 8  # classes in the picture
-
-
-class ContradictionError(ValueError):
-    """A run cannot be continued as asked; the message begins with the setting that differs."""
 
 
 def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
@@ -73,53 +67,6 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 
 
-@dataclass(frozen=True)
-class Leg:
-    """A stretch of training, over which the learning rate rises and falls once.
-
-    Attributes:
-        steps: to be taken in all when it ends, or None, and then
-        minutes: to be spent in all.
-        from_step: steps taken when it began, and `from_seconds` seconds spent.
-    """
-
-    steps: int | None
-    minutes: float
-    from_step: int = 0
-    from_seconds: float = 0.0
-
-
-class Config(NamedTuple):
-    """What `config.json` holds: the recipe, the hash of every class, the legs, and what it was started with."""
-
-    recipe: Recipe
-    hashes: dict[str, str]
-    legs: list[Leg]
-    versions: dict[str, str]
-
-    def write(self, folder: Path) -> None:
-        """Write it into the folder of a run, atomically."""
-        contents = {"recipe": asdict(self.recipe), "legs": [asdict(leg) for leg in self.legs], "classes": self.hashes}
-        write_text(folder / CONFIG, json_text(contents | {"versions": self.versions}) + "\n")
-
-
-def read_config(folder: Path) -> Config:
-    """Read what a run was started with.
-
-    Raises:
-        CheckpointError: there is no run, or its settings are damaged.
-    """
-    try:
-        config = json.loads((folder / CONFIG).read_text())
-        recipe = Recipe.read(config["recipe"])
-        legs = [Leg(**leg) for leg in config.get("legs", [asdict(Leg(recipe.steps, recipe.minutes))])]
-        return Config(recipe, dict(config["classes"]), legs, dict(config.get("versions", {})))
-    except OSError as error:
-        raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder / CONFIG}: not the settings of a run ({error})") from None
-
-
 def patches_of(model: Model, data: Path | None) -> Patches:
     """Read what a model was trained on, on the CPU.
 
@@ -142,26 +89,6 @@ def _agree(before: Mapping[str, str], now: Mapping[str, str]) -> None:
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
         raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
-
-
-def _lengthened(config: Config, asked: Mapping[str, Any], state: Mapping[str, Any]) -> Config:
-    """Return the config with another leg, from where the state is, if a budget is asked for that it does not have."""
-    recipe = config.recipe
-    budget = {"steps": asked.get("steps"), "minutes": asked.get("minutes", recipe.minutes)}
-    if not {"steps", "minutes"} & set(asked) or budget == {"steps": recipe.steps, "minutes": recipe.minutes}:
-        return config
-    try:
-        spent = Spent(int(state["trainer"]["step"]), float(state["trainer"]["seconds"]))
-    except (KeyError, TypeError, ValueError):
-        return config  # which the state does not fit, as loading it will say
-    if (budget["steps"] or math.inf) <= spent.steps:
-        raise ContradictionError(f"steps: the run has taken {spent.steps} already; give more, got {budget['steps']}")
-    if not budget["steps"] and 60 * budget["minutes"] <= spent.seconds:
-        raise ContradictionError(
-            f"minutes: the run has spent {spent.seconds / 60:.3g} already; give more, got {budget['minutes']:g}"
-        )
-    leg = Leg(**budget, from_step=spent.steps, from_seconds=spent.seconds)
-    return config._replace(recipe=replace(recipe, **budget), legs=[*config.legs, leg])
 
 
 class Run:
@@ -240,7 +167,7 @@ class Run:
             if name not in ("steps", "minutes") and value not in (stored, "auto"):
                 raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
         state = read_data(folder / "last.pt")
-        longer = _lengthened(config, asked, state)
+        longer = config.lengthened(asked, state)
         run = cls(folder, longer.recipe, longer.legs)
         _agree(config.hashes, run.hashes)
         run._load(state)
