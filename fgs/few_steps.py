@@ -37,7 +37,7 @@ from torch import Generator, Tensor
 
 from fgs.noise import NoiseLevel, known_schedule, per_row, standard_normal
 from fgs.protocols import ProjectedScore
-from fgs.sampling import NotConvergingError, Step, StepByStep
+from fgs.sampling import NotConvergingError, Step, StepByStep, check_range
 
 
 class Coefficients(NamedTuple):
@@ -92,10 +92,7 @@ class FewSteps(StepByStep):
     denoise_last: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.beta <= 1:
-            raise ValueError(f"beta: must lie in (0, 1], got {self.beta}")
-        if not 0 < self.sigma_inf < self.sigma_0 < math.inf:
-            raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {self.sigma_0}), got {self.sigma_inf}")
+        check_range(self, "beta")
         if self.updates() < 1:
             raise ValueError(f"calls: too few for this sampler, got {self.calls}")
 

@@ -135,6 +135,15 @@ def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | N
     return s
 
 
+def check_range(sampler: StepByStep, *shares: str) -> None:
+    """Raise a ValueError that begins with the name of the setting, if one of the shares or σ_∞ is out of range."""
+    for name in shares:
+        if not 0 < getattr(sampler, name) <= 1:
+            raise ValueError(f"{name}: must lie in (0, 1], got {getattr(sampler, name)}")
+    if not 0 < sampler.sigma_inf < sampler.sigma_0 < math.inf:
+        raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {sampler.sigma_0}), got {sampler.sigma_inf}")
+
+
 @dataclass(frozen=True)
 class SISA(StepByStep):
     """Sample by steps along the score, each followed by a little new noise (Algorithms 1 and 3).
@@ -163,11 +172,7 @@ class SISA(StepByStep):
     max_steps: int = 100_000
 
     def __post_init__(self) -> None:
-        for name in ("h", "beta"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}: must lie in (0, 1], got {getattr(self, name)}")
-        if not 0 < self.sigma_inf < self.sigma_0 < math.inf:
-            raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {self.sigma_0}), got {self.sigma_inf}")
+        check_range(self, "h", "beta")
 
     @torch.no_grad()
     def _updates(

@@ -22,31 +22,22 @@ class Method(NamedTuple):
 
 
 Build = Callable[[GaussianMixture, int, SISA], tuple[ProjectedScore, Tensor | None]]
-
-
-def _exact(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-    return ExactScore(mixture), mixture.one_hot(y)
-
-
-def _mixture(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-    return ExactScore(mixture), None
+"""(mixture, y, sampler) -> score, φ."""
 
 
 def _cfg(omega: float) -> Build:
+    return lambda mixture, y, sampler: (
+        ClassifierFreeGuidance(ExactScore(mixture), ExactScore(mixture), omega),
+        mixture.one_hot(y),
+    )
+
+
+def _classifier(clean: bool) -> Build:
     def build(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-        score = ExactScore(mixture)
-        return ClassifierFreeGuidance(score, score, omega), mixture.one_hot(y)
+        classifier = clean_classifier(mixture.log_posterior, sampler.sigma_inf) if clean else mixture.log_posterior
+        return ClassifierGuidance(ExactScore(mixture), classifier), mixture.one_hot(y)
 
     return build
-
-
-def _classifier(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-    return ClassifierGuidance(ExactScore(mixture), mixture.log_posterior), mixture.one_hot(y)
-
-
-def _classifier_clean(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-    classifier = clean_classifier(mixture.log_posterior, sampler.sigma_inf)
-    return ClassifierGuidance(ExactScore(mixture), classifier), mixture.one_hot(y)
 
 
 def _forcing(gain: Callable[[GaussianMixture, SISA], Gain]) -> Build:
@@ -58,7 +49,7 @@ def _forcing(gain: Callable[[GaussianMixture, SISA], Gain]) -> Build:
 
 
 _METHODS: dict[str, tuple[str, Build]] = {
-    "exact": ("exact conditional score", _exact),
+    "exact": ("exact conditional score", lambda mixture, y, sampler: (ExactScore(mixture), mixture.one_hot(y))),
     "forcing": ("forcing, linear gain", _forcing(lambda mixture, sampler: separation_gain(mixture, sampler.beta))),
     "forcing_posterior": (
         "forcing, posterior gain (uses p(y|x))",
@@ -66,9 +57,9 @@ _METHODS: dict[str, tuple[str, Build]] = {
     ),
     "cfg1": ("classifier-free guidance, ω = 1", _cfg(1.0)),
     "cfg4": ("classifier-free guidance, ω = 4", _cfg(4.0)),
-    "classifier": ("classifier guidance", _classifier),
-    "classifier_clean": ("clean classifier on noisy x", _classifier_clean),
-    "mixture": ("unguided mixture", _mixture),
+    "classifier": ("classifier guidance", _classifier(clean=False)),
+    "classifier_clean": ("clean classifier on noisy x", _classifier(clean=True)),
+    "mixture": ("unguided mixture", lambda mixture, y, sampler: (ExactScore(mixture), None)),
     "forcing_constant": ("forcing, constant gain", _forcing(lambda mixture, sampler: power_gain(mixture, 0.0))),
     "forcing_power": ("forcing, gain ∝ σ²", _forcing(lambda mixture, sampler: power_gain(mixture, 2.0))),
 }

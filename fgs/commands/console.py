@@ -11,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -88,47 +89,36 @@ def as_option(error: ValueError) -> str:
 
 
 @contextmanager
-def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
-    """A bar with what is done and the time left on stderr, where that is a terminal."""
+def _bars(*columns: ProgressColumn) -> Iterator[Progress | None]:
+    """Bars on stderr with the time left, where that is a terminal; they are gone when the work is done."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda label, steps: None
+        yield None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda label, steps: progress.update(task, description=label, advance=steps)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        yield progress
+
+
+@contextmanager
+def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
+    """A bar with what is done, which is told of it by what it yields."""
+    with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)) as bars:
+        task = bars.add_task("", total=total) if bars else None
+        yield lambda label, n: bars.update(task, description=label, advance=n) if bars and task is not None else None
 
 
 @contextmanager
 def training_bars() -> Iterator[Watch]:
-    """A bar for each network with its loss and the time left on stderr, where that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda name, record, detail="": None
-        return
+    """A bar for each network with its loss."""
     loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
-    columns = (
-        TextColumn("training: {task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        loss,
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with _bars(TextColumn("training: {task.description}"), BarColumn(), TaskProgressColumn(), loss) as bars:
         tasks: dict[str, TaskID] = {}
 
         def watch(name: str, record: Record, detail: str = "") -> None:
             fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail}
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0, **fields)
-            if record.step % 20 == 0:
-                progress.update(tasks[name], completed=record.progress, **fields)
+            if bars and name not in tasks:
+                tasks[name] = bars.add_task(name, total=1.0, **fields)
+            if bars and record.step % 20 == 0:
+                bars.update(tasks[name], completed=record.progress, **fields)
 
         yield watch

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -10,9 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fgs.commands.console import fail
+from fgs.commands.console import fail, usage_errors
+from fgs.commands.interface import make_command
+from fgs.common.options import Argument, Option
 from fgs.common.text import json_text
 from fgs.teaching.curriculum import Heading, find_heading, headings
+
+OUT = Path("fgs-lessons")
 
 
 class Outcome(NamedTuple):
@@ -51,32 +56,35 @@ def list_lessons(out: Path, as_json: bool) -> None:
         print(f"Read them in {found[0].path.parent}; run one by `fgs lessons run {found[0].number}`. Figures: {out}")
 
 
-def run_lessons(numbers: list[int], every: bool, out: Path, show: bool, as_json: bool) -> None:
-    """Run lessons and say which claims held; exit code 1 if one did not.
+@dataclass(frozen=True)
+class RunLessons:
+    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
 
-    Args:
-        numbers: of the lessons, in the order in which to run them.
-        every: run all of them instead.
-        out: folder for the figures.
-        show: show every figure in a window.
-        as_json: print the outcome as JSON only.
-    """
-    if every == bool(numbers):
-        fail("NUMBER: name a lesson, as `fgs lessons run 5`, or all of them by --all", 2)
+    numbers: Annotated[tuple[int, ...], Argument("Lessons to run.", metavar="NUMBER…")] = ()
+    all: Annotated[bool, Option("Run all of them, and print a summary.")] = False
+    out: Annotated[Path, Option("Folder of the figures and of what was run.")] = OUT
+    show: Annotated[bool, Option("Show every figure in a window, too.")] = False
+    json: Annotated[bool, Option("Print JSON only.")] = False
+
+    def __post_init__(self) -> None:
+        if self.all == bool(self.numbers):
+            raise ValueError("NUMBER: name a lesson, as `fgs lessons run 5`, or all of them by --all")
+
+
+def run_lessons(asked: RunLessons) -> None:
+    """Run lessons and say which claims held; exit code 1 if one did not."""
+    with usage_errors():
+        chosen = headings() if asked.all else [find_heading(number) for number in asked.numbers]
+    summary = asked.all or asked.json or len(chosen) > 1
     try:
-        chosen = headings() if every else [find_heading(number) for number in numbers]
-    except ValueError as error:
-        fail(str(error), 2)
-    summary = every or as_json or len(chosen) > 1
-    try:
-        out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
+        asked.out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
         with redirect_stdout(sys.stderr if summary else sys.stdout):
-            outcomes = [run_lesson(heading, out, show) for heading in chosen]
+            outcomes = [run_lesson(heading, asked.out, asked.show) for heading in chosen]
     except OSError as error:
-        fail(f"--out: cannot write into {out}: {error.strerror}; name another folder", 2)
+        fail(f"--out: cannot write into {asked.out}: {error.strerror}; name another folder", 2)
     except KeyboardInterrupt:
         fail("interrupted; lessons that ended are recorded, `fgs lessons` lists them", 130)
-    if as_json:
+    if asked.json:
         print(json_text({"lessons": [one.as_json() for one in outcomes]}))
     elif summary:
         _print_summary(outcomes)
@@ -119,15 +127,15 @@ def _print_summary(outcomes: list[Outcome]) -> None:
     print(f"{held} of {len(outcomes)} claims held, {seconds:.0f} s")
 
 
-app = typer.Typer(
-    help="The lessons: claims of the method, derived and shown, from one Gaussian to images.", rich_markup_mode="rich"
-)
-_Figures = Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+app = typer.Typer(rich_markup_mode="rich")
 
 
 @app.callback(invoke_without_command=True)
-def _list(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_: _Json = False) -> None:
+def _list(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")] = OUT,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
     """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
     typed = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if context.invoked_subcommand is None:
@@ -136,16 +144,5 @@ def _list(context: typer.Context, out: _Figures = Path("fgs-lessons"), json_: _J
         fail(f"--{min(typed).rstrip('_')}: give it behind run", 2)
 
 
-@app.command("run")
-def _run(
-    numbers: Annotated[list[int] | None, typer.Argument(help="Lessons to run.", metavar="NUMBER…")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Run all of them, and print a summary.")] = False,
-    out: _Figures = Path("fgs-lessons"),
-    show: Annotated[bool, typer.Option("--show", help="Show every figure in a window, too.")] = False,
-    json_: _Json = False,
-) -> None:
-    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
-    run_lessons(numbers or [], all_, out, show, json_)
-
-
 command = typer.main.get_command(app)
+command.commands = {"run": make_command(RunLessons, run_lessons)}  # type: ignore[attr-defined]

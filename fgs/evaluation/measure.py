@@ -3,37 +3,15 @@
 from collections.abc import Callable
 from functools import partial
 
+from fgs.evaluation import samples as of
 from fgs.evaluation.denoising import Found, Subject, denoising, denoising_matrix
 from fgs.evaluation.features import concentration, embedding
-from fgs.evaluation.samples import (
-    ALPHAS,
-    ENOUGH,
-    FEW,
-    LARGE,
-    OMEGAS,
-    PAIRS,
-    RELEASES,
-    Judged,
-    fit_judge,
-    interpolation,
-    release,
-    samples,
-    single_class,
-    unseen,
-    ways,
-)
 from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
 from fgs.sampling import StepByStep
 
-SAMPLED: dict[str, Callable[[Judged], Found]] = {
-    "samples": samples,
-    "ways": ways,
-    "single": single_class,
-    "release": release,
-    "interpolation": interpolation,
-    "unseen": unseen,
-}
+SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "ways": of.ways, "single": of.single_class}
+SAMPLED |= {"release": of.release, "interpolation": of.interpolation, "unseen": of.unseen}
 
 
 def measures_of(subject: Subject) -> dict[str, Callable[[Subject], Found]]:
@@ -51,18 +29,18 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
     if subject.model.targets is None:
         return {}
     classes, guided = len(subject.model.classes), isinstance(subject.model.network, GuidedUNet)
-    images = {"samples": (n + LARGE) * classes}
+    images = {"samples": (n + of.LARGE) * classes}
     if subject.patches.patch < SMALLEST:
         return images  # which can be looked at, but not judged
     if guided or subject.label:
-        images["ways"] = n * classes * (guided + (1 + len(OMEGAS)) * bool(subject.label))
+        images["ways"] = n * classes * (guided + (1 + len(of.OMEGAS)) * bool(subject.label))
     if subject.single:
         images["single"] = n
     if guided:
-        images["release"] = FEW * classes * (1 + len(RELEASES))
-        images["interpolation"] = FEW * ALPHAS * min(PAIRS, classes * (classes - 1) // 2)
+        images["release"] = of.FEW * classes * (1 + len(of.RELEASES))
+        images["interpolation"] = of.FEW * of.ALPHAS * min(of.PAIRS, classes * (classes - 1) // 2)
         if subject.unseen:
-            images["unseen"] = FEW * len(subject.unseen.classes)
+            images["unseen"] = of.FEW * len(subject.unseen.classes)
     return images
 
 
@@ -78,8 +56,8 @@ def measure_samples(
         seed: of the samples.
         advance: told of the name of the measure and of the images of every call of the network.
     """
-    judge = fit_judge(subject.patches, max(ENOUGH, n)) if subject.patches.patch >= SMALLEST else None
+    judge = of.fit_judge(subject.patches, max(of.ENOUGH, n)) if subject.patches.patch >= SMALLEST else None
     return {
-        name: SAMPLED[name](Judged(subject, judge, sampler, n, seed, partial(advance, name)))
+        name: SAMPLED[name](of.Judged(subject, judge, sampler, n, seed, partial(advance, name)))
         for name in images_of(subject, n)
     }

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from fgs.commands.evaluate import Evaluate, evaluate
-from fgs.evaluation import measure
 from fgs.evaluation import samples as sampled
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
@@ -27,7 +26,7 @@ FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", 
 @pytest.fixture(scope="module", autouse=True)
 def _few_samples():
     with pytest.MonkeyPatch.context() as patched:
-        for module, name in ((sampled, "FEW"), (measure, "FEW"), (sampled, "COPIES")):
+        for module, name in ((sampled, "FEW"), (sampled, "COPIES")):
             patched.setattr(module, name, 4)
         yield
 
