@@ -13,7 +13,7 @@ from fgs.embedding import centroid, conditioned, density_distances, euclidean_fi
 from fgs.features import channel_means, match_means
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
-from fgs.images import Patches, draw_images, load_model, read_images
+from fgs.images import Patches, Preparation, draw_images, load_model, read_images
 from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
@@ -34,7 +34,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",
     "MLP", "GuidedMLP", "LabelMLP", "UNet", "GuidedUNet", "LabelUNet", "receptive_field",  # networks
     "Trainer", "Budget", "save_checkpoint", "load_checkpoint",  # training
-    "Patches", "draw_images", "read_images", "load_model",  # images
+    "Patches", "Preparation", "draw_images", "read_images", "load_model",  # images
     "class_hit", "energy_distance", "mean_and_sd", "two_sample_floor", "wasserstein_1",
 ]
 # fmt: on

@@ -87,7 +87,7 @@ unseen = torch.stack([patches.held_out_crops(k, n, generator) for k in range(12)
 curves["textures never seen"] = gains(unseen[:, : n // 2], unseen[:, n // 2 :])
 folder = Path(os.environ.get("FGS_TEXTURES", "textures"))
 if all((folder / f"{name}.png").exists() for name in model.classes):
-    images, _ = fgs.read_images(folder, smallest=32, downscale=2, least_contrast=0.1, only=model.classes)
+    images, _ = fgs.read_images(folder, smallest=32, how=model.recipe.preparation, only=model.classes)
     psnrs = denoise_held_out(network, model.targets, fgs.Patches(images, patch=32), list(SIGMAS))
     curves["photographs, held out"] = {
         name: [a - b for a, b in zip(psnrs[name], psnrs["none"], strict=True)] for name in ("right", "wrong")

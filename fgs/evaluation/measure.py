@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from fgs.evaluation import samples as of
+import fgs.evaluation.samples as of
 from fgs.evaluation.denoising import Found, Subject, denoising, denoising_matrix
 from fgs.evaluation.features import concentration, embedding
 from fgs.measures.statistics import SMALLEST

@@ -98,9 +98,8 @@ class Model:
             UnusableError: it cannot be used; the message names it.
         """
         try:
-            recipe = self.recipe
-            by = downscale or recipe.downscale
-            image = read_image(path, self.colors == 3, by, recipe.normalize, recipe.least_contrast)
+            how = self.recipe.preparation
+            image = read_image(path, how._replace(downscale=downscale or how.downscale))
             if min(image.shape[1:]) < smallest:
                 size = f"{image.shape[2]} × {image.shape[1]}"
                 raise UnusableError(f"{size} pixels are too few; needs {smallest} a side")

@@ -12,7 +12,16 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.common.files import atomic
-from fgs.images.reading import SUFFIXES, Skipped, UnusableError, find_classes, read_image, write_image
+from fgs.images.reading import (
+    AS_IT_IS,
+    SUFFIXES,
+    Preparation,
+    Skipped,
+    UnusableError,
+    find_classes,
+    read_image,
+    write_image,
+)
 from fgs.images.synthetic import IMAGE, draw_textures
 from fgs.images.windows import Region, Windows, split
 from fgs.noise import seeded
@@ -24,22 +33,16 @@ Images = dict[str, list[Tensor]]
 def read_images(
     folder: Path,
     smallest: int,
-    color: bool = False,
-    downscale: int = 1,
-    normalize: bool = False,
-    least_contrast: float = 0.0,
+    how: Preparation = AS_IT_IS,
     only: Sequence[str] | None = None,
     fewest: int = 2,
 ) -> tuple[Images, list[Skipped]]:
-    """Read the classes of a folder; see `find_classes` for its layout and `read_image` for the options.
+    """Read the classes of a folder; see `find_classes` for its layout.
 
     Args:
         folder: holds an image file, or a folder of them, for each class.
         smallest: pixels that each side of an image must have.
-        color: keep RGB.
-        downscale: average blocks of so many pixels a side.
-        normalize: bring every image to the same mean and sd.
-        least_contrast: stretch an image of lower sd to this one.
+        how: what is done to the images.
         only: names of the classes to read; None is all.
         fewest: classes that there must be.
 
@@ -65,7 +68,7 @@ def read_images(
         usable = []
         for file in files:
             try:
-                image = read_image(file, color, downscale, normalize, least_contrast)
+                image = read_image(file, how)
                 if min(image.shape[1:]) < smallest:
                     raise UnusableError(f"{image.shape[2]} × {image.shape[1]} pixels; a patch has {smallest} a side")
                 usable.append(image)

@@ -29,9 +29,26 @@ class Skipped(NamedTuple):
         return f"{self.path}: {self.reason}"
 
 
-def read_image(
-    path: Path, color: bool = False, downscale: int = 1, normalize: bool = False, least_contrast: float = 0.0
-) -> Tensor:
+class Preparation(NamedTuple):
+    """What is done to an image before patches are cut from it.
+
+    Attributes:
+        color: keep RGB.
+        downscale: average blocks of so many pixels a side.
+        normalize: bring the image to mean 1/2 and sd 0.2, clipped to [0, 1].
+        least_contrast: an image of lower sd is stretched to this one about its mean, clipped to [0, 1].
+    """
+
+    color: bool = False
+    downscale: int = 1
+    normalize: bool = False
+    least_contrast: float = 0.0
+
+
+AS_IT_IS = Preparation()
+
+
+def read_image(path: Path, how: Preparation = AS_IT_IS) -> Tensor:
     """Read an image as (C, H, W) uint8, C = 1 (luma) or 3.
 
     8 and 16 bits, palettes and the EXIF orientation are understood; what is transparent becomes white; of several
@@ -39,10 +56,7 @@ def read_image(
 
     Args:
         path: a file that Pillow reads.
-        color: keep RGB.
-        downscale: average blocks of so many pixels a side.
-        normalize: bring the image to mean 1/2 and sd 0.2, clipped to [0, 1].
-        least_contrast: an image of lower sd is stretched to this one about its mean, clipped to [0, 1].
+        how: what is done to it.
 
     Raises:
         UnusableError: it cannot be read, or is no image that could be used.
@@ -57,7 +71,7 @@ def read_image(
             with Image.open(path) as image:
                 if image.width * image.height > LARGEST:
                     raise UnusableError(f"{image.width} × {image.height} pixels; more than {LARGEST:,} are not decoded")
-                pixels = _pixels(image, color)
+                pixels = _pixels(image, how.color)
     except (UnusableError, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -68,9 +82,10 @@ def read_image(
         raise UnusableError(error.strerror or f"damaged: {error}") from None
     except Exception as error:  # of a damaged file Pillow's readers raise whatever they stumble on
         raise UnusableError(f"damaged: {error}") from None
-    if min(pixels.shape[1:]) < downscale:
-        raise UnusableError(f"{pixels.shape[2]} × {pixels.shape[1]} pixels are too few to be averaged by {downscale}")
-    return _to_bytes(_prepare(pixels, downscale, normalize, least_contrast))
+    if min(pixels.shape[1:]) < how.downscale:
+        size = f"{pixels.shape[2]} × {pixels.shape[1]}"
+        raise UnusableError(f"{size} pixels are too few to be averaged by {how.downscale}")
+    return _to_bytes(_prepare(pixels, how))
 
 
 def _pixels(image: Image.Image, color: bool) -> Tensor:
@@ -90,19 +105,19 @@ def _pixels(image: Image.Image, color: bool) -> Tensor:
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
 
 
-def _prepare(pixels: Tensor, downscale: int, normalize: bool, least_contrast: float) -> Tensor:
-    if downscale > 1:
-        pixels = torch.nn.functional.avg_pool2d(pixels, downscale)
-    if not (normalize or least_contrast):
+def _prepare(pixels: Tensor, how: Preparation) -> Tensor:
+    if how.downscale > 1:
+        pixels = torch.nn.functional.avg_pool2d(pixels, how.downscale)
+    if not (how.normalize or how.least_contrast):
         return pixels
     precise = pixels.double()  # single precision would round to other bytes with another number of threads
     mean, sd = precise.mean(), precise.std(correction=0)
-    if not normalize and sd >= least_contrast:
+    if not how.normalize and sd >= how.least_contrast:
         return pixels
     if sd < 1e-3:
         raise UnusableError("one gray throughout, which has no contrast to normalise or stretch")
     z = (precise - mean) / sd
-    return 0.5 + 0.2 * z if normalize else mean + least_contrast * z
+    return 0.5 + 0.2 * z if how.normalize else mean + how.least_contrast * z
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:

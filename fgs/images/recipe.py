@@ -23,6 +23,7 @@ from fgs.denoising import (
     unweighted,
 )
 from fgs.images.patches import Patches
+from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.noise import seeded
 from fgs.protocols import FeatureExtractor
@@ -143,6 +144,11 @@ class Recipe:
         return replace(
             self, device=device, precision=best_precision(device) if self.precision == "auto" else self.precision
         )
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done to the images."""
+        return Preparation(self.color, self.downscale, self.normalize, self.least_contrast)
 
     def build_network(self, classes: int) -> UNet:
         """Build the network with weights from the seed."""

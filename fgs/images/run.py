@@ -61,8 +61,7 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         if not folder.is_dir():
             raise ValueError(f"data: {folder} is no folder; name one that holds images")
         fewest = 1 if recipe.guidance == "none" else 2
-        prepared = (recipe.color, recipe.downscale, recipe.normalize, recipe.least_contrast)
-        images, skipped = read_images(folder, size, *prepared, recipe.class_ or None, fewest)
+        images, skipped = read_images(folder, size, recipe.preparation, recipe.class_ or None, fewest)
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fgs.images.reading import UnusableError, find_classes, read_image, write_image
+from fgs.images.reading import Preparation, UnusableError, find_classes, read_image, write_image
 
 RAMP = np.arange(12 * 20, dtype=np.uint8).reshape(12, 20)
 
@@ -41,9 +41,9 @@ def test_formats(tmp_path, suffix):
 def test_gray_is_the_luma_and_colour_is_kept(tmp_path):
     Image.new("RGB", (4, 4), (200, 100, 50)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").unique().tolist() == [round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)]
-    assert read_image(tmp_path / "a.png", color=True)[:, 0, 0].tolist() == [200, 100, 50]
+    assert read_image(tmp_path / "a.png", Preparation(color=True))[:, 0, 0].tolist() == [200, 100, 50]
     Image.new("L", (4, 4), 77).save(tmp_path / "b.png")
-    assert read_image(tmp_path / "b.png", color=True)[:, 0, 0].tolist() == [77, 77, 77]
+    assert read_image(tmp_path / "b.png", Preparation(color=True))[:, 0, 0].tolist() == [77, 77, 77]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -73,10 +73,10 @@ def test_downscaling_averages_and_normalising_sets_mean_and_sd(tmp_path, generat
     pixels = torch.randint(90, 110, (1, 40, 60), generator=generator).to(torch.uint8)
     write_image(tmp_path / "a.png", pixels)
     assert torch.equal(read_image(tmp_path / "a.png"), pixels)
-    half = read_image(tmp_path / "a.png", downscale=2).double()
+    half = read_image(tmp_path / "a.png", Preparation(downscale=2)).double()
     blocks = pixels.double().unfold(1, 2, 2).unfold(2, 2, 2).mean((3, 4))
     assert (half - blocks).abs().max() <= 0.5
-    normal = read_image(tmp_path / "a.png", normalize=True).double() / 255
+    normal = read_image(tmp_path / "a.png", Preparation(normalize=True)).double() / 255
     assert float(normal.mean()) == pytest.approx(0.5, abs=0.01)
     assert float(normal.std()) == pytest.approx(0.2, abs=0.01)
 
@@ -86,10 +86,10 @@ def test_faint_images_are_stretched_about_their_mean(tmp_path):
     noise = torch.randn(1, 64, 64, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
     for name, sd in (("faint", 4), ("strong", 40)):
         write_image(tmp_path / f"{name}.png", (140 + sd * noise).round().to(torch.uint8))
-    strong = read_image(tmp_path / "strong.png", least_contrast=0.1)
+    strong = read_image(tmp_path / "strong.png", Preparation(least_contrast=0.1))
     assert torch.equal(strong, read_image(tmp_path / "strong.png"))
     before = read_image(tmp_path / "faint.png").double()
-    after = read_image(tmp_path / "faint.png", least_contrast=0.1).double()
+    after = read_image(tmp_path / "faint.png", Preparation(least_contrast=0.1)).double()
     assert float(after.mean()) == pytest.approx(float(before.mean()), abs=0.1)
     assert float(after.std()) / 255 == pytest.approx(0.1, abs=0.001)
     assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.9999
@@ -97,7 +97,7 @@ def test_faint_images_are_stretched_about_their_mean(tmp_path):
     write_image(tmp_path / "flat.png", torch.full((1, 64, 64), 100, dtype=torch.uint8))
     assert read_image(tmp_path / "flat.png").unique().tolist() == [100]
     with pytest.raises(UnusableError, match="one gray throughout"):
-        read_image(tmp_path / "flat.png", least_contrast=0.1)
+        read_image(tmp_path / "flat.png", Preparation(least_contrast=0.1))
 
 
 def test_stretched_bytes_do_not_hang_on_how_sums_are_rounded(tmp_path):
@@ -109,7 +109,7 @@ def test_stretched_bytes_do_not_hang_on_how_sums_are_rounded(tmp_path):
         image = torch.full((1, 64, 64), mean - 5, dtype=torch.uint8)
         image[:, :, 32:] = mean + 5
         write_image(tmp_path / "two.png", image)
-        stretched = read_image(tmp_path / "two.png", least_contrast=0.1 + 1e-7)
+        stretched = read_image(tmp_path / "two.png", Preparation(least_contrast=0.1 + 1e-7))
         assert stretched.unique().tolist() == [mean - 26, mean + 26]
 
 
@@ -164,7 +164,7 @@ def broken(folder):
 def test_what_cannot_be_used_is_named_with_its_reason(tmp_path):
     for name, reason in broken(tmp_path).items():
         with pytest.raises(UnusableError, match=reason):
-            read_image(tmp_path / name, downscale=4)
+            read_image(tmp_path / name, Preparation(downscale=4))
 
 
 def test_files_that_cannot_be_used_take_little_memory(tmp_path):
@@ -173,9 +173,9 @@ def test_files_that_cannot_be_used_take_little_memory(tmp_path):
         write_image(tmp_path / f"good{k}.png", torch.full((1, 40, 40), 50 * k, dtype=torch.uint8))
     count = len(broken(tmp_path))
     code = (
-        "import resource, sys; from pathlib import Path; from fgs.images.patches import read_images\n"
+        "import resource, sys; from pathlib import Path; from fgs.images.patches import Preparation, read_images\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
-        "before = peak(); images, skipped = read_images(Path(sys.argv[1]), 8, color=True)\n"
+        "before = peak(); images, skipped = read_images(Path(sys.argv[1]), 8, Preparation(color=True))\n"
         "print(len(images), len(skipped), peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)

@@ -84,6 +84,6 @@ def test_its_samples_are_of_their_classes(model, patches):
 
 def test_images_of_other_classes_can_be_read_beside_them(model, patches):
     others = [path.stem for path in sorted(PHOTOGRAPHS.glob("*.png")) if path.stem not in model.classes][:2]
-    images, skipped = read_images(PHOTOGRAPHS, model.patch, downscale=model.recipe.downscale, only=others)
+    images, skipped = read_images(PHOTOGRAPHS, model.patch, model.recipe.preparation, only=others)
     assert skipped == []
     assert Patches(images, model.patch).classes == tuple(others)
