@@ -23,8 +23,9 @@ from fgs.commands.interface import make_command
 from fgs.common.options import Option, at_least
 from fgs.common.text import json_text
 from fgs.images import Patches, draw_images
-from fgs.images.recipe import Recipe, best_precision
+from fgs.images.recipe import Recipe
 from fgs.networks.unet import PRESETS
+from fgs.training.devices import best_precision
 from script import run_script, wide_console
 
 CLASSES = 4

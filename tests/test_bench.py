@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -265,20 +264,6 @@ def test_the_elementary_norm_is_the_fused_one():
 def test_every_sampler_has_a_look_of_its_own():
     assert set(STYLES) == set(SAMPLERS)
     assert len(set(STYLES.values())) == len(STYLES)
-
-
-def test_precision_is_found_with_one_slow_product(monkeypatch):
-    """Where bfloat16 is emulated one product tells. The clock runs by products alone."""
-    calls, now = [], [0.0]
-
-    def mm(a, b):
-        calls.append(a.dtype)
-        now[0] += 0.06 if a.dtype == torch.bfloat16 else 0.001
-
-    monkeypatch.setattr(torch, "mm", mm)
-    monkeypatch.setattr(recipe, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    assert recipe.best_precision("cpu") == "float32"
-    assert (calls.count(torch.float32), calls.count(torch.bfloat16)) == (5, 1)
 
 
 @pytest.mark.parametrize(

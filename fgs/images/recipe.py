@@ -1,6 +1,5 @@
 """The recipe of a training on images: every choice that the paper leaves open, and what it builds."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.noise import seeded
 from fgs.protocols import FeatureExtractor
+from fgs.training.devices import best_device, best_precision, check_device
 from fgs.training.muon import muon
 from fgs.training.processes import processes, share
 from fgs.training.trainer import NOTHING, Budget, Loss, Optimizers, Spent, adam
@@ -70,9 +70,7 @@ class Recipe:
     """
 
     data: Annotated[str | None, _data("Folder with a class an image or folder; synthetic textures if left out.")] = None
-    class_: Annotated[
-        tuple[str, ...], _data("A class of --data; may be repeated. All if left out.", flag="--class")
-    ] = ()
+    class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
     overlapping: Annotated[
@@ -80,26 +78,22 @@ class Recipe:
     ] = True
     downscale: Annotated[int, _data("Average blocks of so many pixels a side.")] = 1
     normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
-    least_contrast: Annotated[float, _data("Stretch images of lower sd to this one; faint ones are hard to learn.")] = (
-        0.0
-    )
+    least_contrast: Annotated[float, _data("Stretch images of lower sd to this; faint ones are hard to learn.")] = 0.0
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
     guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
-    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "small|medium|paper")] = "small"
+    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "|".join(PRESETS))] = "small"
     p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
-    sigma_distribution: Annotated[str, _method("Of σ; uniform is the paper's.", "uniform|squared|log-uniform")] = (
-        "squared"
-    )
-    loss_weight: Annotated[str, _method("By σ; none: the paper's.", "none|inverse-sd|inverse-variance")] = (
-        "inverse-variance"
-    )
+    sigma_distribution: Annotated[str, _method("Of σ; uniform is the paper's.", "|".join(NOISE_LEVELS))] = "squared"
+    loss_weight: Annotated[str, _method("Of errors by σ; none is the paper's.", "|".join(WEIGHTS))] = "inverse-variance"
     batch: Annotated[int, _networks("Pairs of a step; 64 for paper, 8 for the others.")] = BY_PRESET
     shared: Annotated[int, _networks("Pairs that share x', which saves passes; 1 for paper, 4 else.")] = BY_PRESET
     primes: Annotated[int, _networks("Patches x' whose φ is averaged; 1 for paper, 4 else.")] = BY_PRESET
     steps: Annotated[int | None, _networks("Steps, the same on every machine, instead of --minutes.")] = None
     minutes: Annotated[float, _networks("Training time.")] = 30.0
     learning_rate: Annotated[float, _networks("The highest; 0.001 for paper, 0.002 for the others.")] = BY_PRESET
-    optimizer: Annotated[str, _networks("Of the convolutions; adam for paper, muon else.", "muon|adam")] = BY_PRESET
+    optimizer: Annotated[str, _networks("Of convolutions; adam for paper, muon else.", "|".join(OPTIMIZERS))] = (
+        BY_PRESET
+    )
     precision: Annotated[str, _networks("Of products; auto where it pays.", "auto|float32|bfloat16")] = "auto"
     device: Annotated[str, _networks("Where to train.", "auto|cpu|cuda|mps")] = "auto"
     compile_: Annotated[bool, _networks("Compile first: minutes that pay on a GPU.", flag="--compile")] = False
@@ -202,45 +196,6 @@ def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tenso
     """Return the mean φ of every `primes` patches in a row, (N / primes, F)."""
     phi = network.features(x_prime)
     return phi.reshape(-1, primes, phi.shape[1]).mean(1)
-
-
-def check_device(name: str, what: str = "use cpu or auto") -> None:
-    """Raise a ValueError if a kind of device is asked for that is not here."""
-    for device, here in {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.items():
-        if name == device and not here:
-            raise ValueError(f"device: there is no {device} here; {what}")
-
-
-def best_device() -> str:
-    """Return the fastest kind of device that is here."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def best_precision(device: str) -> str:
-    """Return bfloat16 where the hardware multiplies such numbers faster; a CPU tries it, for a second at most.
-
-    What a processor says of itself does not tell: with AVX-512 but no AMX, bfloat16 is twice as fast on some and twice
-    as slow on others.
-    """
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    if device != "cpu":
-        return "float32"
-    single, half = (_product_seconds(dtype) for dtype in (torch.float32, torch.bfloat16))
-    return "bfloat16" if 1.5 * half < single else "float32"
-
-
-def _product_seconds(dtype: torch.dtype, n: int = 512) -> float:
-    """Return how long a product of n × n matrices takes, the best of five, or of fewer where one takes long."""
-    a = torch.ones(n, n, dtype=dtype)
-    times: list[float] = []
-    while len(times) < 5 and sum(times) < 0.05:  # without instructions for bfloat16 one product takes a second
-        begin = time.perf_counter()
-        torch.mm(a, a)
-        times.append(time.perf_counter() - begin)
-    return min(times)
 
 
 def cost(recipe: Recipe, classes: int) -> dict[str, int]:

@@ -27,10 +27,11 @@ from fgs.images.held_out import class_features, class_means, denoise, denoise_he
 from fgs.images.model import Model
 from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
 from fgs.images.reading import Skipped
-from fgs.images.recipe import OPTIMIZERS, Recipe, check_device
+from fgs.images.recipe import OPTIMIZERS, Recipe
 from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
 from fgs.noise import seeded
 from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
+from fgs.training.devices import check_device
 from fgs.training.processes import is_first, restarted
 from fgs.training.trainer import Record, Spent, Trainer
 
