@@ -80,6 +80,7 @@ def test_linear_forcing_holds_down_to_6_lambda(separation, bound, K, weights, ta
     assert average(drawn, "distance_over_floor") < bound
 
 
+@pytest.mark.slow
 def test_close_classes_are_beyond_a_linear_gain_but_not_beyond_the_posterior():
     linear, _ = rows("forcing", separation=4.0, samples=4000)
     posterior, _ = rows("forcing_posterior", separation=4.0, samples=4000)
