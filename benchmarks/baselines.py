@@ -22,7 +22,7 @@ from fgs.evaluation.samples import Judged, fit_judge, samples, single_class, way
 from fgs.images.model import Model, load_model
 from fgs.images.reading import find_classes
 from fgs.images.run import patches_of
-from fgs.images.sample import HowToSample
+from fgs.images.samplers import HowToSample
 
 SAMPLES = 64  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}

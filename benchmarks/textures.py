@@ -12,8 +12,8 @@ from torch import Tensor
 from fgs.evaluation.samples import ENOUGH, fit_judge
 from fgs.figures import image_grid
 from fgs.images import Model
+from fgs.images.conditions import sample_rows
 from fgs.images.run import patches_of
-from fgs.images.sample import sample_rows
 from fgs.measures import TextureJudge, energy_distance
 from fgs.noise import known_schedule
 from fgs.sampling import SISA, StepByStep, within

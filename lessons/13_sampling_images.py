@@ -146,5 +146,5 @@ lesson.end()
 #
 # 1. Derive sd/√(sd² + σ²). At which σ is it ½? Why may a denoised start correlate more with the picture than that?
 # 2. No training pair had φ at α = ½. Why does it work, and why is φ_a + 1.5(φ_b − φ_a) less safe?
-# 3. `fgs.images.sample.Released(model.network, model.network, level)` has no φ below σ = level (Fig. 13). Pass it to
+# 3. `fgs.Released(model.network, model.network, level)` has no φ below σ = level (Fig. 13). Pass it to
 #    `sample` as score, with φ_a, then φ_b. Up to which level does the mean place stay? What does it not prove?

@@ -26,7 +26,7 @@ from fgs.images.config import ContradictionError, read_config
 from fgs.images.model import load_companion
 from fgs.images.reading import find_classes
 from fgs.images.run import patches_of, read_patches
-from fgs.images.sample import HowToSample
+from fgs.images.samplers import HowToSample
 from fgs.networks import GuidedUNet
 from fgs.sampling import StepByStep
 

@@ -19,9 +19,10 @@ from fgs.common.text import json_text
 from fgs.figures import film, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
+from fgs.images.conditions import Condition, sample_rows, trajectory
 from fgs.images.model import load_companion
 from fgs.images.reading import write_image
-from fgs.images.sample import Condition, HowToSample, sample_rows, trajectory
+from fgs.images.samplers import HowToSample
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 

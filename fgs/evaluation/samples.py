@@ -15,7 +15,7 @@ from fgs.evaluation.denoising import Found, Subject
 from fgs.figures import image_grid, scatter
 from fgs.guidance import ClassifierFreeGuidance, Released
 from fgs.images import Patches
-from fgs.images.sample import Advance, Condition, sample_rows
+from fgs.images.conditions import Advance, Condition, sample_rows
 from fgs.measures import Quality, TextureJudge, energy_distance
 from fgs.measures.copies import correlation_elsewhere, largest_correlation
 from fgs.networks import GuidedUNet

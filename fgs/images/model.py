@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fgs.embedding import centroid
+from fgs.images.conditions import Condition
 from fgs.images.reading import UnusableError, read_image
 from fgs.images.recipe import Recipe
-from fgs.images.sample import Condition
 from fgs.networks.unet import GuidedUNet, UNet
 from fgs.training.checkpoints import CheckpointError, load_checkpoint
 

@@ -11,10 +11,10 @@ from PIL import Image
 from fgs.commands.sample import Sample, _start, _unique, rows_of
 from fgs.few_steps import Heun
 from fgs.guidance import Released
+from fgs.images.conditions import Condition, sample_rows
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.run import patches_of
-from fgs.images.sample import Condition, sample_rows
 from fgs.noise import seeded
 
 QUICK = ("--steps", 8, "--beta", 0.9)

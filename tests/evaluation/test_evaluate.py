@@ -17,7 +17,7 @@ from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.recipe import Recipe
 from fgs.images.run import Run
-from fgs.images.sample import HowToSample
+from fgs.images.samplers import HowToSample
 
 QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
 FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "pairs", "samples", "large")

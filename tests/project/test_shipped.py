@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from fgs.evaluation.samples import fit_judge
+from fgs.images.conditions import sample_rows
 from fgs.images.model import load_model
 from fgs.images.patches import Patches, read_images
 from fgs.images.run import patches_of
-from fgs.images.sample import HowToSample, sample_rows
+from fgs.images.samplers import HowToSample
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "fgs/images/textures.pt"

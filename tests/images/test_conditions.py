@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fgs.images.sample import Condition, sample_rows, trajectory
+from fgs.images.conditions import Condition, sample_rows, trajectory
 from fgs.noise import known_schedule
 from fgs.sampling import SISA
 
@@ -42,7 +42,7 @@ def test_every_row_starts_around_its_own_mean():
 
 def test_rows_and_batches_keep_their_order(monkeypatch):
     """A score that jumps to the target tells which φ an image was given, also where batches are smaller than a row."""
-    monkeypatch.setattr("fgs.images.sample.PIXELS", 3 * 16)
+    monkeypatch.setattr("fgs.images.conditions.PIXELS", 3 * 16)
     condition = Condition(torch.tensor([[0.1], [0.6]]), torch.tensor([0.3, 0.9]).reshape(2, 1, 1, 1))
     sampler = SISA(h=1.0, beta=1.0, sigma_0=1.0, sigma_inf=0.5, noise_level=known_schedule, denoise_last=True)
 

@@ -1,0 +1,70 @@
+"""By which sampler images are drawn: the options, what is taken where nothing is said, and what they build."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fgs.common.options import Option, at_least, check_choices, require
+from fgs.corrections import corrected
+from fgs.few_steps import FewSteps, Heun, MultiStep
+from fgs.sampling import SISA, StepByStep, fixed, growing, within
+
+CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
+BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
+"""β by the name of the sampler; that of `corrected` was chosen on the model that ships (benchmarks/README.md)."""
+_how = partial(Option, panel="How")
+
+
+@dataclass(frozen=True)
+class HowToSample:
+    """The options of the sampler, and the seed.
+
+    Raises:
+        ValueError: one is out of range, or belongs to another sampler; the message begins with its name.
+    """
+
+    sampler: Annotated[
+        str, _how("The paper's; second order, corrected or not, or in two calls; first order.", "|".join(BETAS))
+    ] = "corrected"
+    h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
+    beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
+    schedule: Annotated[str | None, _how("Steps of sisa: of one size, or growing to 1.", "fixed|growing")] = None
+    steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; of sisa at most so many.")] = None
+    sigma_end: Annotated[float, _how("σ_∞, the noise level to stop at.")] = 0.01
+    seed: Annotated[int, _how("Seed of everything drawn.")] = 0
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        at_least(self, steps=1, seed=0)
+        require(self, "sigma_end", 0 < self.sigma_end < 1, "must lie in (0, 1)")
+        if self.h is not None and self.steps is not None:
+            raise ValueError("h: follows from --steps; give one of the two")
+        for name in ("h", "schedule"):
+            if self.sampler != "sisa" and getattr(self, name) is not None:
+                raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
+
+    @property
+    def chosen_beta(self) -> float:
+        """β, that of the sampler if none is given."""
+        return BETAS[self.sampler] if self.beta is None else self.beta
+
+    def build(self, sigma_0: float = 1.0) -> StepByStep:
+        """Build the sampler from the noise level σ_0 on; `steps` are calls, a budget that h of SISA is made to keep."""
+        if self.sampler == "sisa":
+            schedule = growing if self.schedule == "growing" else fixed
+            h = H if self.h is None else self.h
+            sisa = SISA(h, self.chosen_beta, sigma_0, self.sigma_end, schedule=schedule, denoise_last=True)
+            return sisa if self.steps is None else within(sisa, self.steps)
+        build: dict[str, Callable[..., StepByStep]] = {
+            "corrected": corrected,
+            "multi-step": MultiStep,
+            "heun": Heun,
+            "few-steps": FewSteps,
+        }
+        try:
+            return build[self.sampler](
+                self.steps or CALLS, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True
+            )
+        except ValueError as error:
+            raise ValueError(str(error).replace("calls:", "steps:")) from None
