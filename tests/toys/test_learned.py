@@ -11,6 +11,7 @@ from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks.mlp import GuidedMLP, LabelMLP
 from fgs.training.checkpoints import CheckpointError
 from fgs.validate import validate
+from mixtures import LEARNED
 from toy.config import ToyConfig
 from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.geometry import residual_shortfall
@@ -19,16 +20,6 @@ from toy.learned.scores import LEARNED_METHODS, methods_of, network_of
 from toy.learned.training import Learning, learn
 from toy.methods import DEFAULT_METHODS
 
-# the paper's Fig. 6
-LEARNED = ToyConfig(
-    dim=64,
-    std=0.15,
-    separation=1.4 / 0.15,
-    covariance="rank1",
-    noise_level="pooled",
-    beta=0.2,
-    methods=("learned",),
-)
 CONFIG = ToyConfig(
     components=3, dim=16, covariance="rank1", samples=400, h=0.1, beta=0.2, methods=("exact", *LEARNED_METHODS)
 )
