@@ -21,8 +21,8 @@ from fgs.evaluation.features import concentration
 from fgs.evaluation.samples import Judged, fit_judge, samples, single_class, ways
 from fgs.images.model import Model, load_model
 from fgs.images.reading import find_classes
-from fgs.images.run import patches_of
 from fgs.images.samplers import HowToSample
+from fgs.images.sources import patches_of
 
 SAMPLES = 64  # of each class
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}
@@ -45,7 +45,7 @@ def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dic
     folder = out / f"measured-{seed}"
     if not (folder / "found.json").exists():
         folder.mkdir(exist_ok=True)
-        patches = patches_of(models["features"], images)
+        patches = patches_of(models["features"], [images])
         company = (models["unconditional"], models["label"], models["single"])
         subject = Subject(models["features"], patches, folder, *company)
         sampler = HowToSample().build()

@@ -77,7 +77,7 @@ def ours(recipe: Recipe, patches: Patches) -> Contender:
     """Return a step as `fgs train-images` takes it."""
     network = recipe.build_network(len(patches.classes))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss, optimizers = recipe.build_loss(patches), OPTIMIZERS[recipe.optimizer]
+    loss, optimizers = recipe.build_loss(patches, len(patches.classes)), OPTIMIZERS[recipe.optimizer]
     steps = Trainer(network, loss, Budget(10**6), 1e-4, optimizers=optimizers).run()
     return Contender(f"fgs, {recipe.precision}", count(network), lambda: next(steps))
 

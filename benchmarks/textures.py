@@ -13,7 +13,7 @@ from fgs.evaluation.samples import ENOUGH, fit_judge
 from fgs.figures import image_grid
 from fgs.images import Model
 from fgs.images.conditions import sample_rows
-from fgs.images.run import patches_of
+from fgs.images.sources import patches_of
 from fgs.measures import TextureJudge, energy_distance
 from fgs.noise import known_schedule
 from fgs.sampling import SISA, StepByStep, within
@@ -97,13 +97,13 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
     """
     if model.targets is None:
         raise NoPhotographsError("RUN: the model was trained without classes")
-    if data is None and model.recipe.data is not None:
+    if data is None and model.recipe.data:
         if not os.environ.get(PHOTOGRAPHS):
             reason = "the photographs that the model was trained on are not here"
             raise NoPhotographsError(f"data: {reason}; name their folder, or set {PHOTOGRAPHS}")
         data = Path(os.environ[PHOTOGRAPHS])
     try:
-        judge = fit_judge(patches_of(model, data), max(ENOUGH, n))
+        judge = fit_judge(patches_of(model, [data] if data else []), max(ENOUGH, n))
     except ValueError as error:
         raise NoPhotographsError(f"data: {str(error).partition(': ')[2]}") from None
     except OSError as error:

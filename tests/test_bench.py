@@ -17,7 +17,7 @@ import training
 from contenders import ElementaryNorm, count, ours
 from fgs.evaluation.samples import fit_judge
 from fgs.images import Patches, draw_images, load_model, recipe
-from fgs.images.run import patches_of
+from fgs.images.sources import patches_of
 from fgs.noise import seeded
 from mixtures import EXACT_CASES, exact_cases
 from quality_figure import STYLES
@@ -93,7 +93,7 @@ def test_over_cases_takes_the_median_and_the_worst():
 
 
 def test_image_distance_of_real_patches_is_one(run, textures):
-    patches = patches_of(load_model(run["features"]), textures)
+    patches = patches_of(load_model(run["features"]), [textures])
     judge = fit_judge(patches, 64)
     real = torch.stack([patches.held_out_crops(y, 64, seeded(5, y)) for y in range(4)])
     assert distance_over_floor(judge, real) == pytest.approx(1, abs=0.4)

@@ -21,14 +21,16 @@ from fgs.evaluation import (
     sections,
     write_report,
 )
-from fgs.images import Model, Patches, load_model
+from fgs.images import Model, load_model
 from fgs.images.config import ContradictionError, read_config
 from fgs.images.model import load_companion
-from fgs.images.reading import find_classes
-from fgs.images.run import patches_of, read_patches
 from fgs.images.samplers import HowToSample
+from fgs.images.sources import patches_of, unseen_patches
 from fgs.networks import GuidedUNet
 from fgs.sampling import StepByStep
+
+TRAINED, UNSEEN = "classes trained on", "classes never trained on"
+SHOWN = 12  # classes of more that are measured
 
 _against, _output = (partial(Option, panel=panel) for panel in ("Against", "Output"))
 
@@ -42,11 +44,19 @@ class Evaluate:
     """
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
-    data: Annotated[Path | None, Option("Folder with the images trained on; that of the run if left out.")] = None
+    data: Annotated[
+        tuple[Path, ...], Option("Folder with the images trained on; may be repeated; those of the run if left out.")
+    ] = ()
+    class_: Annotated[
+        tuple[str, ...],
+        Option("A class to measure; may be repeated. At most twelve, spread evenly, if left out.", flag="--class"),
+    ] = ()
     unconditional: Annotated[Path | None, _against("Run of --guidance none.")] = None
     label: Annotated[Path | None, _against("Run of --guidance label: labels and CFG.")] = None
     single: Annotated[Path | None, _against("Run of --guidance none on one class alone.")] = None
-    unseen: Annotated[Path | None, _against("Folder of images; classes trained on are passed over.")] = None
+    unseen: Annotated[
+        Path | None, Option("Folder of images to measure as classes; those trained on are passed over.")
+    ] = None
     n: Annotated[int, Option("Samples of each class.", panel="How")] = 64
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for report.html, report.json and figures.")] = Path("evaluation")
@@ -66,30 +76,65 @@ def evaluate(asked: Evaluate) -> None:
     with usage_errors():
         sampler = asked.how.build()
         model = load_model(asked.run)
-        patches = patches_of(model, asked.data or _folder(asked.run, model))
-        models = _companions(model, asked.companions())
-        if asked.unseen and not isinstance(model.network, GuidedUNet):
-            raise ContradictionError("unseen: is for runs of --guidance features")
-        unseen = _unseen(model, asked.unseen) if asked.unseen else None
+        subjects = _subjects(asked, model)
     with results_in(asked.out) as out:
-        found = strict(_measure(Subject(model, patches, out, **models, unseen=unseen), asked, sampler))
-        write_text(out / "report.json", json_text(found) + "\n")
+        found: dict[str, Found] = {}
+        for title, subject in subjects.items():
+            subject = replace(subject, folder=out / subject.folder)
+            subject.folder.mkdir(exist_ok=True)
+            found[title] = strict(_measure(subject, asked, sampler))
+        everything = found.get(TRAINED, {}) | ({"unseen": found[UNSEEN]} if UNSEEN in found else {})
+        write_text(out / "report.json", json_text(everything) + "\n")
+        pages = [
+            section for name, part in found.items() for section in sections(part, out / subjects[name].folder, name)
+        ]
         title = asked.run.name if asked.run else "The model that ships"
-        write_report(out / "report.html", title, describe(model, sampler, asked.how.seed), sections(found, out))
+        write_report(out / "report.html", title, describe(model, sampler, asked.how.seed), pages)
     if asked.json:
-        print(json_text(found))
+        print(json_text(everything))
     else:
         _print(found, out)
 
 
-def _folder(run: Path | None, model: Model) -> Path | None:
-    """Return where the images of a run were when it was started; None if they are synthetic."""
-    if model.recipe.data is None:
-        return None
+def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
+    """Return what is evaluated, with the folders for its figures: classes trained on, where they are, and unseen ones.
+
+    Raises:
+        ValueError: neither is there; the message begins with the option.
+    """
+    data = asked.data or _folders(asked.run, model, needed=asked.unseen is None)
+    subjects: dict[str, Subject] = {}
+    bank = None
+    if data is not None:
+        trained = model.only(model.trained_on)
+        few = trained.classes[:: -(-len(trained.classes) // SHOWN)] if data else trained.classes
+        of = trained.only(asked.class_ or few)
+        others = _companions(trained, asked.companions())
+        if "label" in others:
+            others["label"] = others["label"].only(of.classes)
+        if "single" in others and others["single"].classes[0] not in of.classes:
+            raise ContradictionError(f"single: was trained on {others['single'].classes[0]}; give that as --class")
+        unconditional, label, single = (others.get(name) for name in ("unconditional", "label", "single"))
+        subjects[TRAINED] = Subject(of, patches_of(of, data), Path(), unconditional, label, single)
+        bank = (trained, patches_of(trained, data)) if asked.unseen else None
+    if asked.unseen:
+        if not isinstance(model.network, GuidedUNet):
+            raise ContradictionError("unseen: is for runs of --guidance features")
+        unseen, skipped = unseen_patches(replace(model.recipe, device="cpu"), asked.unseen, model.trained_on)
+        warn_of(skipped)
+        subjects[UNSEEN] = Subject(model.showing(unseen), unseen, Path("unseen"), bank=bank)
+    return subjects
+
+
+def _folders(run: Path | None, model: Model, needed: bool) -> list[Path] | None:
+    """Return where the images of a run were when it was started, nothing if they are synthetic, None if unknown."""
+    if not model.recipe.data:
+        return []
     if run is None or not run.is_dir():
+        if not needed:
+            return None
         raise ValueError("data: name the folder of the images that the model was trained on")
-    stored = read_config(run).recipe.data
-    return Path(stored) if stored else None
+    return [Path(stored) for stored in read_config(run).recipe.data]
 
 
 def _companions(model: Model, paths: Mapping[str, Path]) -> dict[str, Model]:
@@ -115,22 +160,6 @@ def _companions(model: Model, paths: Mapping[str, Path]) -> dict[str, Model]:
     return models
 
 
-def _unseen(model: Model, folder: Path) -> Patches:
-    """Read images of classes that the model does not know, by name, prepared as those that it was trained on."""
-    if not folder.is_dir():
-        raise ValueError(f"unseen: {folder} is no folder; name one that holds images")
-    try:
-        names = tuple(name for name in find_classes(folder)[0] if name not in model.classes)
-        if not names:
-            raise ValueError(f"data: {folder} has no class that the model does not know")
-        recipe = replace(model.recipe, data=str(folder), class_=names, guidance="none", device="cpu")
-        patches, _, skipped = read_patches(recipe)
-    except ValueError as error:
-        raise ValueError(f"unseen: {str(error).partition(': ')[2]}") from None
-    warn_of(skipped)
-    return patches
-
-
 def _measure(subject: Subject, asked: Evaluate, sampler: StepByStep) -> Found:
     """Make every measure that the subject allows, with bars."""
     found: Found = {}
@@ -145,16 +174,17 @@ def _measure(subject: Subject, asked: Evaluate, sampler: StepByStep) -> Found:
         return found | measure_samples(subject, sampler, asked.n, asked.how.seed, advance)
 
 
-def _print(found: Found, out: Path) -> None:
+def _print(found: Mapping[str, Found], out: Path) -> None:
     """Print what matters most."""
-    curves = found["denoising"]["psnr"]
-    print("PSNR of held-out patches in dB, by the condition that the network is given")
-    print("".join(f"{text:>15}" for text in ("σ", *curves)))
-    for sigma, *values in zip(found["denoising"]["sigma"], *curves.values(), strict=True):
-        print(f"{sigma:>15g}" + "".join(f"{value:>15.2f}" for value in values))
-    summary = found.get("samples", {}).get("summary", {})
-    if summary:
-        print("samples: " + ", ".join(f"{name} {value:.2f}" for name, value in summary.items() if value is not None))
+    for title, part in found.items():
+        curves = part["denoising"]["psnr"]
+        print(f"PSNR in dB of held-out patches of {title}, by the condition that the network is given")
+        print("".join(f"{text:>15}" for text in ("σ", *curves)))
+        for sigma, *values in zip(part["denoising"]["sigma"], *curves.values(), strict=True):
+            print(f"{sigma:>15g}" + "".join(f"{value:>15.2f}" for value in values))
+        summary = part.get("samples", {}).get("summary", {})
+        if summary:
+            print("samples: " + ", ".join(f"{k} {value:.2f}" for k, value in summary.items() if value is not None))
     print(f"{out / 'report.html'}")
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,14 @@ from fgs.common.files import TakenError
 from fgs.common.options import Option
 from fgs.common.text import json_text
 from fgs.images.config import CONFIG
+from fgs.images.model import load_companion
 from fgs.images.recipe import Recipe, cost
-from fgs.images.run import Run, read_patches
+from fgs.images.run import Run
+from fgs.images.sources import chosen_classes, flat_classes, read_patches
 from fgs.training import CheckpointError, NotFiniteError
 from fgs.training.processes import average, is_first, process_group, restarted
+
+NAMED = 10  # flat classes that are named
 
 _run = partial(Option, panel="Run")
 
@@ -48,6 +52,17 @@ class TrainImages:
         if self.resume and {"out", "dry_run"} & self.given:
             raise ValueError("resume: goes on in its own folder; leave out --out and --dry-run")
 
+    def started(self) -> "TrainImages":
+        """Return it with what the weights to start at settle.
+
+        Raises:
+            ValueError: there are none, or other settings are asked for; the message begins with the option.
+        """
+        if self.recipe.from_ is None or self.resume:
+            return self
+        model = load_companion("from", Path(self.recipe.from_))
+        return replace(self, recipe=self.recipe.from_weights(model.recipe, self.given))
+
     @property
     def settings(self) -> dict[str, Any]:
         """What was asked for of the recipe, with which a run that is resumed must agree."""
@@ -59,6 +74,8 @@ def train_on_images(asked: TrainImages) -> None:
 
     Under `torchrun` all its processes train one run. If they are started again after a failure, they take it up.
     """
+    with usage_errors():
+        asked = asked.started()
     if asked.dry_run:
         with usage_errors():
             _describe(asked.recipe.on_this_machine(), asked.json)
@@ -82,9 +99,22 @@ def _train_together(asked: TrainImages) -> None:
         fail(f"{error.filename or asked.out}: {error.strerror}", 2)
     if is_first():
         warn_of(run.skipped)
+        _say_classes(run, asked)
     _train(run)
     if is_first():
         _report(run, asked.json)
+
+
+def _say_classes(run: Run, asked: TrainImages) -> None:
+    """Say which classes are trained on, where nothing was said of it, and which pictures are of no use."""
+    endless, count = run.recipe.classes == "endless", len(run.patches.classes)
+    if "classes" not in asked.given and not asked.resume:
+        how, other = ("the source of endless ones", "fixed") if endless else ("trained on as they are", "endless")
+        print(f"fgs: {count:,} classes, {how} (--classes {other} otherwise)", file=sys.stderr)
+    flat = flat_classes(run.patches) if endless else []
+    if flat:
+        more = f" and {len(flat) - NAMED} more" if len(flat) > NAMED else ""
+        print(f"fgs: flat, of no use for endless classes: {', '.join(flat[:NAMED])}{more}", file=sys.stderr)
 
 
 def _train(run: Run) -> None:
@@ -133,6 +163,7 @@ def _interruptions() -> Iterator[Callable[[], bool]]:
 def _describe(recipe: Recipe, as_json: bool) -> None:
     """Print what would be trained."""
     patches, hashes, skipped = read_patches(recipe)
+    recipe = replace(recipe, classes=chosen_classes(recipe, patches))
     warn_of(skipped)
     pairs = {"classes": len(hashes), "pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
     about = cost(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
@@ -156,11 +187,14 @@ def _report(run: Run, as_json: bool) -> None:
     if not run.metrics:
         return
     last = run.metrics[-1]
-    curves = {name.removeprefix("psnr_"): curve for name, curve in last.items() if name.startswith("psnr_")}
+    curves = {
+        name.removeprefix("psnr_").replace("_", " "): curve for name, curve in last.items() if name.startswith("psnr_")
+    }
     print("PSNR of held-out patches in dB, by the condition that the network is given")
-    print("".join(f"{text:>9}" for text in ("σ", *curves)))
+    widths = [max(9, len(text) + 2) for text in ("σ", *curves)]
+    print("".join(f"{text:>{width}}" for text, width in zip(("σ", *curves), widths, strict=True)))
     for row in zip(last["sigma"], *curves.values(), strict=True):
-        print("".join(f"{value:>9.2f}" for value in row))
+        print("".join(f"{value:>{width}.2f}" for value, width in zip(row, widths, strict=True)))
 
 
 command = make_command(TrainImages, train_on_images)

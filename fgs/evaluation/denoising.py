@@ -20,6 +20,7 @@ from fgs.protocols import ProjectedScore
 SIGMAS = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
 MATRIX_SIGMAS = (1.0, 0.5)  # of Fig. 2
 SHOWN = 6  # classes in a picture
+NEAREST = 3  # classes trained on that a sample of another is compared with
 
 Found = dict[str, Any]
 
@@ -35,7 +36,7 @@ class Subject:
         unconditional: a network of the mixture.
         label: one given labels.
         single: one of one class alone.
-        unseen: images of classes that were never trained on.
+        bank: where the classes are none that were trained on: those that were, and their patches.
     """
 
     model: Model
@@ -44,11 +45,24 @@ class Subject:
     unconditional: Model | None = None
     label: Model | None = None
     single: Model | None = None
-    unseen: Patches | None = None
+    bank: tuple[Model, Patches] | None = None
 
     def few_classes(self) -> Tensor:
         """Return classes for a picture, evenly among all."""
         return torch.linspace(0, len(self.model.classes) - 1, min(SHOWN, len(self.model.classes))).round().long()
+
+    def trained_on(self, y: int) -> list[Tensor]:
+        """Return images of which a sample of class y might be a copy, (C, H, W) each.
+
+        What was trained on of the class; of one that never was, what lies nearest to it in φ.
+        """
+        if self.bank is None:
+            return self.patches.training_regions(y)
+        model, patches = self.bank
+        assert self.model.targets is not None
+        assert model.targets is not None
+        near = torch.cdist(self.model.targets[y, None], model.targets)[0].argsort()[:NEAREST]
+        return [region for k in near.tolist() for region in patches.training_regions(k)]
 
 
 def denoising(subject: Subject) -> Found:

@@ -11,7 +11,11 @@ from fgs.networks import GuidedUNet
 from fgs.sampling import StepByStep
 
 SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "ways": of.ways, "single": of.single_class}
-SAMPLED |= {"release": of.release, "interpolation": of.interpolation, "unseen": of.unseen}
+SAMPLED |= {"release": of.release, "interpolation": of.interpolation}
+
+MANY = (
+    24  # classes above which what takes ten times as long as samples, or grows with the pairs of classes, is left out
+)
 
 
 def measures_of(subject: Subject) -> dict[str, Callable[[Subject], Found]]:
@@ -20,7 +24,9 @@ def measures_of(subject: Subject) -> dict[str, Callable[[Subject], Found]]:
     if subject.model.targets is not None:
         measures["matrix"] = denoising_matrix
     if isinstance(subject.model.network, GuidedUNet):
-        measures |= {"concentration": concentration, "embedding": embedding}
+        measures["concentration"] = concentration
+        if len(subject.model.classes) <= MANY:
+            measures["embedding"] = embedding
     return measures
 
 
@@ -29,18 +35,18 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
     if subject.model.targets is None:
         return {}
     classes, guided = len(subject.model.classes), isinstance(subject.model.network, GuidedUNet)
-    images = {"samples": (n + of.LARGE) * classes}
+    images = {"samples": n * classes + of.LARGE * len(of.shown_large(subject))}
     if subject.patches.patch < SMALLEST:
         return images  # which can be looked at, but not judged
-    if guided or subject.label:
+    few = classes <= MANY
+    if few and (guided or subject.label):
         images["ways"] = n * classes * (guided + (1 + len(of.OMEGAS)) * bool(subject.label))
     if subject.single:
         images["single"] = n
-    if guided:
+    if guided and few:
         images["release"] = of.FEW * classes * (1 + len(of.RELEASES))
+    if guided and classes > 1:
         images["interpolation"] = of.FEW * of.ALPHAS * min(of.PAIRS, classes * (classes - 1) // 2)
-        if subject.unseen:
-            images["unseen"] = of.FEW * len(subject.unseen.classes)
     return images
 
 

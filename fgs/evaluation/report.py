@@ -30,8 +30,8 @@ def _contrast(recipe: Recipe) -> str:
     return f", those of less contrast stretched to an sd of {recipe.least_contrast:g}" if recipe.least_contrast else ""
 
 
-def sections(found: Found, folder: Path) -> list[Section]:
-    """Make the sections of what was measured; the figures are in the folder."""
+def sections(found: Found, folder: Path, of: str) -> list[Section]:
+    """Make the sections of what was measured of some classes; the figures are in the folder."""
     makers = {
         "denoising": _denoising,
         "matrix": _matrix,
@@ -42,9 +42,9 @@ def sections(found: Found, folder: Path) -> list[Section]:
         "single": _single,
         "interpolation": _interpolation,
         "release": _release,
-        "unseen": _unseen,
     }
-    return [make(found[name], folder) for name, make in makers.items() if name in found]
+    made = [make(found[name], folder) for name, make in makers.items() if name in found]
+    return [section._replace(title=f"{section.title}: {of}") for section in made]
 
 
 def _denoising(found: Found, folder: Path) -> Section:
@@ -165,15 +165,3 @@ def _release(found: Found, folder: Path) -> Section:
     drawn = folder / "release.png"
     figures = {"Letting go": drawn} if drawn.exists() else {}
     return Section("Letting go (Fig. 13)", text, [Table(header, rows)], figures)
-
-
-def _unseen(found: Found, folder: Path) -> Section:
-    header = ["image", "distance to itself", "to the nearest class trained on", "which"]
-    rows = [[name, line["own"], line["nearest"], line["class"]] for name, line in found["classes"].items()]
-    text = (
-        "Samples guided by φ of images that were never trained on, around their mean gray or colour: energy distance "
-        "of their texture statistics to those images and to the classes trained on. "
-        f"{100 * found['share_nearer_to_itself']:.0f} % are nearer to themselves."
-    )
-    figures = {"Never trained on": folder / "unseen.png"}
-    return Section("Images never trained on", text, [Table(header, rows)], figures)

@@ -23,18 +23,18 @@ from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 from fgs.sampling import StepByStep
 
-LARGE = 5  # samples a class of twice the size
-CONDITIONS = 64  # patches of an image never trained on that make up its φ
-SHOWN = 10  # such images that are drawn
+LARGE, LARGE_SHOWN = 5, 12  # samples a class of twice the size, and classes of more
+SHOWN = 24  # classes that are drawn, of more
 COPIES = 64  # samples a class that are searched for in the training images
 FEW = 32  # samples of each class, or of each place between two, where many are asked for
 OMEGAS = (1.0, 4.0)  # of classifier-free guidance
 RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
 UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
+ALIKE = 0.2  # by so much the diversity of samples may differ from that of real patches
 ENOUGH = 256  # real crops of a class for the judge
 TRAINING, HELD_OUT = 0, 1  # what its seed is used for
-REAL, SINGLE, UNSEEN, ELSEWHERE = 3, 4, 5, 6  # what the seed is used for
+REAL, SINGLE, ELSEWHERE = 3, 4, 6  # what the seed is used for
 
 
 def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
@@ -87,14 +87,19 @@ def samples(judged: Judged) -> Found:
     x = judged.draw(subject.model.network, subject.model.condition(), judged.n)
     classes = judged.classes(x)
     for y, name in enumerate(subject.model.classes):
-        classes[name] |= _copies(subject.patches, y, x[y][:COPIES], judged.seed)
+        classes[name] |= _copies(subject, y, x[y][:COPIES], judged.seed)
+    if judged.judge:
+        _find_nearest(judged.judge, x, classes)
     rows = {
         name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
         for y, name in enumerate(subject.model.classes)
     }
-    image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
+    shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
+    image_grid(shown, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
     _draw_large(judged)
     summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
+    for key in ("nearest", "real_nearest") if judged.judge else ():
+        summary[f"{key}_own"] = sum(found[key] == name for name, found in classes.items()) / len(classes)
     for name, key in {"held_out": "real_memorised", "elsewhere": "elsewhere"}.items():
         excess = [found["memorised"] - found[key] for found in classes.values() if found[key] is not None]
         if excess:
@@ -102,14 +107,24 @@ def samples(judged: Judged) -> Found:
     return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
 
 
-def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
+def _find_nearest(judge: TextureJudge, x: Tensor, classes: dict[str, Found]) -> None:
+    """Add which class the statistics of samples, (K, n, C, H, W), are nearest to, and those of held-out patches."""
+    names = list(classes)
+    for y, found in enumerate(classes.values()):
+        for key, statistics in {"nearest": judge.scaled(x[y]), "real_nearest": judge.held_out[y]}.items():
+            distances = [float(energy_distance(statistics, other)) for other in judge.reference]
+            found[key] = names[min(range(len(names)), key=distances.__getitem__)]
+
+
+def _copies(subject: Subject, y: int, x: Tensor, seed: int) -> Found:
     """The 95th percentile of the largest correlation with places trained on: of samples, held-out patches, and places.
 
-    Places trained on are compared with others that share no pixel with them; None where images have room for one only.
+    Places are compared with others of their class that share no pixel with them; None where images have room for one
+    only.
     """
-    regions = patches.training_regions(y)
+    patches, regions = subject.patches, subject.trained_on(y)
     real = patches.held_out_crops(y, COPIES, seeded(seed, y))
-    elsewhere = correlation_elsewhere(regions, patches.patch, COPIES, seeded(seed, y, ELSEWHERE))
+    elsewhere = correlation_elsewhere(patches.training_regions(y), patches.patch, COPIES, seeded(seed, y, ELSEWHERE))
     elsewhere = elsewhere[elsewhere > -1]
     return {
         "memorised": float(largest_correlation(x, regions).quantile(0.95)),
@@ -118,12 +133,18 @@ def _copies(patches: Patches, y: int, x: Tensor, seed: int) -> Found:
     }
 
 
+def shown_large(subject: Subject) -> tuple[str, ...]:
+    """Return the classes of which samples of twice the size are drawn."""
+    return subject.model.classes[:: -(-len(subject.model.classes) // LARGE_SHOWN)]
+
+
 def _draw_large(judged: Judged) -> None:
     """Draw samples of twice the size trained on, beside a real patch of that size where a class has one (Fig. 7)."""
-    subject, size = judged.subject, 2 * judged.subject.patches.patch
-    x = judged.draw(subject.model.network, subject.model.condition(), LARGE, scale=2)
+    subject, size, names = judged.subject, 2 * judged.subject.patches.patch, shown_large(judged.subject)
+    drawn = judged.draw(subject.model.network, subject.model.condition(names), LARGE, scale=2)
+    x = {subject.model.classes.index(name): part for name, part in zip(names, drawn, strict=True)}
     rows = {}
-    for y, name in enumerate(subject.model.classes):
+    for y, name in ((y, subject.model.classes[y]) for y in x):
         real = max(subject.patches.training_regions(y), key=lambda region: min(region.shape[1:]))
         blank = torch.ones_like(x[y][:1])
         shown = real[None, :, :size, :size] if min(real.shape[1:]) >= size else blank
@@ -142,9 +163,11 @@ def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | N
         "hit": over("hit", torch.mean),
         "real_hit": over("real_hit", torch.mean),
         "distance_median": over("distance", torch.median),
+        "distance_nine_tenths": over("distance", lambda values: values.quantile(0.9)),
         "distance_worst": over("distance", torch.max),
         "diversity_least": over("diversity", torch.min),
         "diversity_most": over("diversity", torch.max),
+        "diversity_right": over("diversity", lambda values: ((values - 1).abs() <= ALIKE).double().mean()),
     }
 
 
@@ -235,26 +258,4 @@ def interpolation(judged: Judged) -> Found:
     return {"alphas": torch.linspace(0, 1, ALPHAS).tolist(), "pairs": found}
 
 
-def unseen(judged: Judged) -> Found:
-    """Samples like images of classes never trained on: are they nearer to those than to any class that was?"""
-    model, others, judge = judged.subject.model, judged.subject.unseen, judged.judge
-    assert others
-    assert judge
-    found: dict[str, Found] = {}
-    rows = {}
-    for y, name in enumerate(others.classes):
-        real = others.training(y, judge.reference.shape[1], seeded(UNSEEN, y))  # as many as of the others
-        x = judged.draw(model.network, model.like(real[:CONDITIONS]), FEW)[0]
-        statistics = judge.scaled(x)
-        own = float(energy_distance(statistics, judge.scaled(real)))
-        trained = [float(energy_distance(statistics, other)) for other in judge.reference]
-        nearest = min(range(len(trained)), key=trained.__getitem__)
-        found[name] = {"own": own, "nearest": trained[nearest], "class": model.classes[nearest]}
-        rows[name] = torch.cat([real[:4], x[:4]])
-    shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
-    image_grid(shown, ["real"] * 4 + ["sample"] * 4, "", judged.subject.folder / "unseen.png")
-    nearer = [line["own"] < line["nearest"] for line in found.values()]
-    return {"classes": found, "share_nearer_to_itself": sum(nearer) / len(nearer)}
-
-
-COLUMNS = (*Quality._fields, "memorised", "real_memorised", "elsewhere")
+COLUMNS = (*Quality._fields, "nearest", "memorised", "real_memorised", "elsewhere")

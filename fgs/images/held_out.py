@@ -1,9 +1,10 @@
 """How well a network of images denoises what was held out: conditioned right, wrong, and not at all (Fig. 3)."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from fgs.embedding import centroid
 from fgs.images.patches import Patches
 from fgs.noise import add_noise, seeded
 from fgs.protocols import FeatureExtractor, ProjectedScore
@@ -22,19 +23,22 @@ def denoise(
         score: of images in [0, 1].
         targets: (classes, F) φ of each class; None for a network that takes none.
         x: (N, C, H, W) clean patches.
-        y: (N,) their classes. The wrong class of each is drawn from the others.
+        y: (N,) their classes. The wrong class of each is drawn from the others, if there are any.
         sigma: noise level.
         seed: of the noise and of the wrong classes.
 
     Returns:
-        By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each.
+        By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each; no
+        "wrong" where there is one class.
     """
     level = torch.full((len(x),), sigma).to(x)
     noisy, _ = add_noise(x, level, seeded(seed))
     conditions: dict[str, Tensor | None] = {"none": None}
     if targets is not None:
+        conditions["right"] = targets[y]
+    if targets is not None and len(targets) > 1:
         offset = torch.randint(1, len(targets), y.shape, generator=seeded(seed, WRONG)).to(y)
-        conditions |= {"right": targets[y], "wrong": targets[(y + offset) % len(targets)]}
+        conditions["wrong"] = targets[(y + offset) % len(targets)]
 
     def estimate(phi: Tensor | None) -> Tensor:
         parts = [slice(i, i + BATCH) for i in range(0, len(x), BATCH)]
@@ -44,7 +48,12 @@ def denoise(
 
 
 def denoise_held_out(
-    score: ProjectedScore, targets: Tensor | None, patches: Patches, sigmas: list[float], n: int = 8
+    score: ProjectedScore,
+    targets: Tensor | None,
+    patches: Patches,
+    sigmas: list[float],
+    n: int = 8,
+    most: int | None = None,
 ) -> dict[str, list[float]]:
     """Return the mean PSNR, 10 log₁₀(1/mean squared error) in dB, at each σ for each condition of `denoise`.
 
@@ -54,8 +63,9 @@ def denoise_held_out(
         patches: n of each class are taken from what was held out.
         sigmas: noise levels.
         n: patches of each class.
+        most: classes that are measured; None is all.
     """
-    x, y = patches.held_out(n)
+    x, y = patches.held_out(n, most)
     curves: dict[str, list[float]] = {}
     for sigma in sigmas:
         for name, x_hat in denoise(score, targets, x, y, sigma).items():
@@ -64,11 +74,35 @@ def denoise_held_out(
     return curves
 
 
+class ClassFeatures(NamedTuple):
+    """φ of classes.
+
+    Attributes:
+        phi: (classes, F) the centroids φ_y.
+        spread: (classes,) rms distance of φ of a patch from the centroid of its class, every channel in units of its sd
+            over the centroids.
+    """
+
+    phi: Tensor
+    spread: Tensor
+
+
 @torch.no_grad()
-def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, seed: int = 0) -> Tensor:
-    """Return the centroid φ_y of every class from n of its training patches, (classes, F)."""
-    drawn = (patches.training(y, n, seeded(seed, y)) for y in range(len(patches.classes)))
-    return torch.stack([centroid(network, x) for x in drawn])
+def class_features(network: FeatureExtractor, patches: Patches, n: int = 64, seed: int = 0) -> ClassFeatures:
+    """Return φ of every class from n of its training patches."""
+    phi, variance = [], []
+    for classes in torch.arange(len(patches.classes)).split(max(1, BATCH // n)):  # type: ignore[no-untyped-call]
+        x = torch.cat([patches.training(y, n, seeded(seed, y)) for y in classes.tolist()])
+        each = network.features(x).reshape(len(classes), n, -1)
+        phi.append(each.mean(1))
+        variance.append(each.var(1, correction=0))
+    centroids = torch.cat(phi)
+    return ClassFeatures(centroids, (torch.cat(variance) / unit_of(centroids).square()).sum(1).sqrt())
+
+
+def unit_of(phi: Tensor) -> Tensor:
+    """Return the sd of every channel over centroids (K, F), in which distances of φ count all channels alike: (F,)."""
+    return phi.std(0, correction=0).clamp_min(1e-6)
 
 
 def class_means(patches: Patches, n: int = 256) -> Tensor:

@@ -1,7 +1,7 @@
 """A trained network of images as something to sample from: its classes, their centroids φ_y and means m_y."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs.embedding import centroid
 from fgs.images.conditions import Condition
+from fgs.images.held_out import class_features, class_means
+from fgs.images.patches import Patches
 from fgs.images.reading import UnusableError, read_image
 from fgs.images.recipe import Recipe
 from fgs.networks.unet import GuidedUNet, UNet
@@ -18,6 +19,7 @@ from fgs.training.checkpoints import CheckpointError, load_checkpoint
 
 SHIPPED = "textures.pt"  # in the folder of this module
 BATCH = 64  # images at a time
+NAMED = 24  # classes that are named where one is not found
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,16 @@ class Model:
         targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
             mixture alone.
         means: (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts.
+        spread: (K,) how much φ varies within each class, as `ClassFeatures` says, or None.
         recipe: how it was trained; where its images were is left out.
-        hashes: of the pixels of each class.
+        hashes: of the pixels of each class that was trained on.
     """
 
     network: UNet
     classes: tuple[str, ...]
     targets: Tensor | None
     means: Tensor
+    spread: Tensor | None
     recipe: Recipe
     hashes: dict[str, str]
 
@@ -52,6 +56,11 @@ class Model:
         return self.means.shape[1]
 
     @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Those of its classes whose images it was trained on: others it knows by φ alone."""
+        return tuple(name for name in self.classes if name in self.hashes)
+
+    @property
     def mean(self) -> Tensor:
         """The mean m of the mixture of all classes in equal shares, (C, 1, 1)."""
         return self.means.mean(0)
@@ -60,6 +69,30 @@ class Model:
     def unguided(self) -> Condition:
         """No condition: the mixture."""
         return Condition(None, self.mean[None])
+
+    def only(self, names: Sequence[str]) -> "Model":
+        """Return the model as one that knows some of its classes.
+
+        Raises:
+            ValueError: there is no such class; the message names near ones.
+        """
+        rows = [self.place(name) for name in names]
+        targets, spread = (None if part is None else part[rows] for part in (self.targets, self.spread))
+        hashes = {name: self.hashes[name] for name in names if name in self.hashes}
+        changed: dict[str, Any] = {"targets": targets, "spread": spread, "means": self.means[rows], "hashes": hashes}
+        return replace(self, classes=tuple(names), **changed)
+
+    def showing(self, patches: Patches) -> "Model":
+        """Return the model as one whose classes are those of patches, by φ and mean of their training parts.
+
+        Raises:
+            ValueError: the network has no features.
+        """
+        if not isinstance(self.network, GuidedUNet):
+            raise ValueError("unseen: is for runs of --guidance features")
+        phi, spread = class_features(self.network, patches)
+        means = class_means(patches)
+        return replace(self, classes=patches.classes, targets=phi, spread=spread, means=means, hashes={})
 
     def condition(self, names: Sequence[str] | None = None) -> Condition:
         """Ask for classes, a row each; None is all that it knows, of a network of the mixture alone the mixture.
@@ -70,7 +103,7 @@ class Model:
         if names is None:
             return self.unguided if self.targets is None else Condition(self.targets, self.means)
         phi = torch.stack([self.target(name) for name in names])
-        return Condition(phi, self.means[[self.classes.index(name) for name in names]])
+        return Condition(phi, self.means[[self.place(name) for name in names]])
 
     def target(self, name: str) -> Tensor:
         """Return what class `name` is asked for by, (F,).
@@ -78,13 +111,23 @@ class Model:
         Raises:
             ValueError: there is no such class; the message names near ones.
         """
-        if name not in self.classes:
-            near = get_close_matches(name, self.classes, 3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(self.classes)}"
-            raise ValueError(f"class: the model knows no {name}; {hint}")
+        row = self.place(name)
         if self.targets is None:
             raise ValueError("class: the model was trained without classes (guidance none)")
-        return self.targets[self.classes.index(name)]
+        return self.targets[row]
+
+    def place(self, name: str) -> int:
+        """Return which of the classes is named so.
+
+        Raises:
+            ValueError: none is; the message names near ones.
+        """
+        if name not in self.classes:
+            near = get_close_matches(name, self.classes, 3)
+            known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "--list names them"
+            hint = f"did you mean {' or '.join(near)}?" if near else known
+            raise ValueError(f"class: the model knows no {name}; {hint}")
+        return self.classes.index(name)
 
     def read(self, path: Path, smallest: int, downscale: int | None = None) -> Tensor:
         """Read an image as those that it was trained on were prepared, (C, H, W) in [0, 1].
@@ -116,7 +159,6 @@ class Model:
         image = self.read(path, self.patch, downscale)
         return image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch).flatten(1, 2).transpose(0, 1)
 
-    @torch.no_grad()
     def phi(self, x: Tensor) -> Tensor:
         """Return the centroid of φ over images that need not be of any class it knows, (F,).
 
@@ -126,10 +168,15 @@ class Model:
         Raises:
             ValueError: the network has no features.
         """
+        return self.features(x).mean(0)
+
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Return φ of every image, (N, F); argument and error as those of `phi`."""
         if not isinstance(self.network, GuidedUNet):
             raise ValueError("RUN: needs a network guided by features; this one was trained otherwise")
-        parts = [x[first : first + BATCH] for first in range(0, len(x), BATCH)]
-        return torch.stack([centroid(self.network, part) * len(part) for part in parts]).sum(0) / len(x)
+        parts = (x[first : first + BATCH] for first in range(0, len(x), BATCH))
+        return torch.cat([self.network.features(part) for part in parts])
 
     def like(self, *shown: Tensor) -> Condition:
         """Ask for what sets of images show, a row for each set; arguments and errors are those of `phi`."""
@@ -169,19 +216,22 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     """Check what a checkpoint says of its network against the network."""
     if about.get("kind") != "images" or len(networks) != 1 or not isinstance(networks[0], UNet):
         raise CheckpointError(f"{path}: holds no network of images")
-    network, targets, means = networks[0], about.get("targets"), about.get("means")
+    network, targets, means, spread = networks[0], *(about.get(name) for name in ("targets", "means", "spread"))
     classes = tuple(str(name) for name in about.get("classes", ()))
     try:
         if means is None:  # an older run, which knows m alone
             means = about["mean"].expand(len(classes), -1, -1, -1)
         if not isinstance(means, Tensor) or means.shape != (len(classes), network.settings["colors"], 1, 1):
             raise ValueError("means")
-        if targets is not None and len(targets) != len(classes):
-            raise ValueError("targets")
+        for name, part in {"targets": targets, "spread": spread}.items():
+            if part is not None and len(part) != len(classes):
+                raise ValueError(name)
+        targets, spread = (None if part is None else part.float() for part in (targets, spread))
         side = 2 ** (network.settings["levels"] + 1)  # the least that leaves the middle block more than one position
         with torch.no_grad():
             network(means[[0, 0]].expand(-1, -1, side, side), None if targets is None else targets[[0, 0]])
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # two thirds of the time on a CPU
-        return Model(network, classes, targets, means, Recipe.read(about["recipe"]), dict(about["hashes"]))
+        about = {"recipe": Recipe.read(about["recipe"]), "hashes": dict(about["hashes"])}
+        return Model(network, classes, targets, means, spread, **about)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
         raise CheckpointError(f"{path}: what it says of its network does not fit it") from None

@@ -31,16 +31,17 @@ Images = dict[str, list[Tensor]]
 
 
 def read_images(
-    folder: Path,
+    folder: Path | Sequence[Path],
     smallest: int,
     how: Preparation = AS_IT_IS,
     only: Sequence[str] | None = None,
     fewest: int = 2,
 ) -> tuple[Images, list[Skipped]]:
-    """Read the classes of a folder; see `find_classes` for its layout.
+    """Read the classes of a folder, or of several; see `find_classes` for its layout.
 
     Args:
-        folder: holds an image file, or a folder of them, for each class.
+        folder: holds an image file, or a folder of them, for each class. Of two classes of one name in two folders, the
+            name of the later one is preceded by that of its folder.
         smallest: pixels that each side of an image must have.
         how: what is done to the images.
         only: names of the classes to read; None is all.
@@ -56,15 +57,17 @@ def read_images(
         OSError: a folder cannot be read.
     """
     images: Images = {}
-    found, skipped = find_classes(folder)
+    folders = [folder] if isinstance(folder, Path) else folder
+    found, skipped = _find_in(folders)
+    named = " and ".join(map(str, folders))
     missing = [name for name in only or () if name not in found]
     if missing:
         near = get_close_matches(missing[0], found, 3)
         raise ValueError(
-            f"class: {folder} has no {missing[0]}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+            f"class: {named} has no {missing[0]}" + (f"; did you mean {' or '.join(near)}?" if near else "")
         )
-    classes = {name: files for name, files in found.items() if only is None or name in only}
-    for name, files in classes.items():
+    classes = {name: place for name, place in found.items() if only is None or name in only}
+    for name, (place, files) in classes.items():
         usable = []
         for file in files:
             try:
@@ -76,18 +79,33 @@ def read_images(
                 skipped.append(Skipped(file, str(error)))
         if usable:
             images[name] = usable
-        elif (folder / name).is_dir():
+        elif place.is_dir():
             raise ValueError(
-                f"data: {folder / name} has {len(files)} files with the suffixes {', '.join(SUFFIXES)}, and none can "
+                f"data: {place} has {len(files)} files with the suffixes {', '.join(SUFFIXES)}, and none can "
                 f"be used{f' ({skipped[-1]})' if files else ''}; mend or remove it"
             )
     if len(images) < fewest:
         raise ValueError(
-            f"data: {folder} has {len(images)} classes that can be used, of {len(classes)} with the suffixes "
+            f"data: {named} has {len(images)} classes that can be used, of {len(classes)} with the suffixes "
             f"{', '.join(SUFFIXES)}; needs {fewest} or more: an image file, or a folder of them, for each"
             f"{f' ({skipped[0]})' if skipped else ''}"
         )
     return images, skipped
+
+
+def _find_in(folders: Sequence[Path]) -> tuple[dict[str, tuple[Path, list[Path]]], list[Skipped]]:
+    """Return where each class is, and its files; and the files that are not read."""
+    found: dict[str, tuple[Path, list[Path]]] = {}
+    skipped: list[Skipped] = []
+    for folder in folders:
+        classes, left_out = find_classes(folder)
+        skipped += left_out
+        for name, files in classes.items():
+            key = f"{folder.name}_{name}" if name in found else name
+            if key in found:
+                raise ValueError(f"data: two classes of {folder} would be named {key}; rename one")
+            found[key] = (folder / name, files)
+    return found, skipped
 
 
 def draw_images(classes: int = 16, images: int = 1, size: int = 512, color: bool = False, seed: int = 0) -> Images:
@@ -202,12 +220,16 @@ class Patches:
         x_prime = self._gather(self._train, y_prime.repeat_interleave(primes), prime.flatten())
         return self._gather(self._train, y, number), x_prime, y.to(self.device)
 
-    def training_regions(self, y: int) -> list[Tensor]:
-        """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""
+    def training_pixels(self, y: int) -> list[Tensor]:
+        """Return the parts of the images of class y that are trained on, (C, H, W) uint8 each."""
         return [
-            self._images[image][:, top : top + height, left : left + width].float() / 255
+            self._images[image][:, top : top + height, left : left + width]
             for image, top, left, height, width in self._train_regions[y]
         ]
+
+    def training_regions(self, y: int) -> list[Tensor]:
+        """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""
+        return [pixels.float() / 255 for pixels in self.training_pixels(y)]
 
     def training(self, y: int, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n training patches of class y, (n, C, patch, patch)."""
@@ -217,11 +239,20 @@ class Patches:
         """Draw n patches of class y anywhere in what was held out, (n, C, patch, patch); they may overlap."""
         return self._draw(self._held_out_crops, y, n, generator)
 
-    def held_out(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,)."""
-        counts = [min(n, count) for count in self.held_out_counts.tolist()]
-        y = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        number = torch.cat([torch.arange(k) for k in counts]) * self.held_out_counts[y] // torch.tensor(counts)[y]
+    def held_out(self, n: int, most: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,).
+
+        Args:
+            n: patches of a class.
+            most: classes; of more, so many are taken, spread evenly. None is all.
+        """
+        of = torch.arange(len(self.classes))
+        if most is not None and most < len(of):
+            of = of[torch.arange(most) * len(of) // most]
+        counts = self.held_out_counts[of].clamp_max(n)
+        y = of.repeat_interleave(counts)
+        number = torch.cat([torch.arange(int(k)) for k in counts])
+        number = number * self.held_out_counts[y] // counts.repeat_interleave(counts)
         return self._gather(self._held_out, y, number), y.to(self.device)
 
     def _draw(self, windows: Windows, y: int, n: int, generator: Generator | None) -> Tensor:

@@ -133,6 +133,8 @@ def write_image(path: Path, pixels: Tensor) -> None:
 def find_classes(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     """Find the image files of each class: a file is a class of its own, a folder is a class of many, to any depth.
 
+    In place of the folder there may be one image file, the one class.
+
     Returns:
         The files by class, and images of kinds that are not read. Hidden files, and what is no image by its suffix, are
         passed over.
@@ -143,7 +145,7 @@ def find_classes(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     """
     classes: dict[str, list[Path]] = {}
     skipped: list[Skipped] = []
-    for entry in sorted(folder.iterdir()):
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
         if entry.name.startswith("."):
             continue
         is_image = entry.suffix.lower() in SUFFIXES  # or a folder that is named like one, which reading it will say

@@ -1,9 +1,9 @@
 """The recipe of a training on images: every choice that the paper leaves open, and what it builds."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,7 +21,6 @@ from fgs.denoising import (
     uniform,
     unweighted,
 )
-from fgs.images.patches import Patches
 from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.noise import seeded
@@ -55,8 +54,23 @@ BY_PRESET: Any = None  # a field that is left at this takes the value of its pre
 OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 """adam: the paper's."""
 
-BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam"}  # what was no choice when older recipes were written
+BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed"}
+"""What was no choice when older recipes were written."""
+
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
+
+MANY = 64  # classes from which on "auto" makes endless ones of them
+SYNTHETIC, SYNTHETIC_SIZE = 160, 256  # textures that the library draws for endless classes, and pixels a side
+
+
+class Stream(Protocol):
+    """Draws the pairs of a batch: `Patches` of the classes that there are, or `Endless` ones."""
+
+    def pairs(
+        self, n: int, generator: Generator | None = None, shared: int = 1, primes: int = 1
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return x, x' and the classes of x, as `Patches.pairs` says."""
+
 
 _data, _method, _networks = (partial(Option, panel=panel) for panel in ("Data", "Method", "Networks"))
 
@@ -69,8 +83,16 @@ class Recipe:
         ValueError: a setting is out of range; the message begins with its name.
     """
 
-    data: Annotated[str | None, _data("Folder with a class an image or folder; synthetic textures if left out.")] = None
+    data: Annotated[
+        tuple[str, ...],
+        _data("Folder with a class an image or folder, or one image; may be repeated. Synthetic textures if left out."),
+    ] = ()
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
+    classes: Annotated[
+        str, _data("Those of --data, or new ones made of them without end; auto: of many.", "auto|fixed|endless")
+    ] = "auto"
+    synthetic: Annotated[float, _data("Share of endless classes that the library draws.")] = 0.1
+    unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
     overlapping: Annotated[
@@ -80,6 +102,9 @@ class Recipe:
     normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
     least_contrast: Annotated[float, _data("Stretch images of lower sd to this; faint ones are hard to learn.")] = 0.0
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
+    from_: Annotated[
+        str | None, _method("Start at the weights of a run, or shipped; its settings and a lower rate.", flag="--from")
+    ] = None
     guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
     preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "|".join(PRESETS))] = "small"
     p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
@@ -103,19 +128,23 @@ class Recipe:
         for name, value in DEFAULTS.get(self.preset, {}).items():
             if getattr(self, name) is BY_PRESET:
                 object.__setattr__(self, name, value)
+        if isinstance(self.data, str):
+            object.__setattr__(self, "data", (self.data,))
         check_choices(self)
         at_least(self, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
         positive(self, "minutes", "learning_rate")
         for name in ("class_", "downscale", "normalize", "least_contrast"):
-            if self.data is None and getattr(self, name) != getattr(type(self), name):
+            if not self.data and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name}: is for images of --data; leave it out")
         require(self, "least_contrast", 0 <= self.least_contrast <= 0.5, "must lie in [0, 0.5]")
         if self.normalize and self.least_contrast:
             raise ValueError("least_contrast: --normalize brings all to one contrast; give one of the two")
         least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
         require(self, "patch", self.patch >= least, f"must be at least {least} for the preset {self.preset}")
-        for name in ("p_drop", "held_out"):
+        for name in ("p_drop", "held_out", "synthetic"):
             require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
+        if self.classes == "endless" and self.guidance == "label":
+            raise ValueError("classes: labels name classes that there are; give --classes fixed")
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Recipe":
@@ -125,7 +154,27 @@ class Recipe:
             TypeError: it has settings that this version does not know.
             ValueError: a setting is out of range.
         """
-        return cls(**{**BEFORE, **stored, "class_": tuple(stored.get("class_") or ())})
+        data = stored.get("data") or ()
+        names = {"data": data if isinstance(data, str) else tuple(data), "class_": tuple(stored.get("class_") or ())}
+        return cls(**{**BEFORE, **stored, **names})
+
+    def from_weights(self, model: "Recipe", given: Collection[str]) -> "Recipe":
+        """Return it with all that weights to start at settle, and what they were trained with if nothing else is given.
+
+        Args:
+            model: the recipe of the weights.
+            given: names of the settings that were asked for.
+
+        Raises:
+            ValueError: something else is asked for; the message begins with its name.
+        """
+        for name in ("preset", "color", "guidance"):
+            if name in given and getattr(self, name) != getattr(model, name):
+                raise ValueError(f"{name}: --from has {getattr(model, name)}; leave it out")
+        kept = {name: getattr(model, name) for name in TAKEN_ON}
+        lower = {"learning_rate": model.learning_rate / 4}  # measured: benchmarks/README.md
+        own = {name: getattr(self, name) for name in (*given, "data", "class_", "from_")}
+        return Recipe(**(kept | lower | {name: value for name, value in own.items() if name in FIELDS}))
 
     def on_this_machine(self) -> "Recipe":
         """Return the recipe with the device and the precision that "auto" stands for here.
@@ -153,8 +202,12 @@ class Recipe:
                 return GuidedUNet(**sizes)
             return LabelUNet(classes, **sizes) if self.guidance == "label" else UNet(**sizes)
 
-    def build_loss(self, patches: Patches) -> Loss:
+    def build_loss(self, stream: Stream, classes: int) -> Loss:
         """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided.
+
+        Args:
+            stream: draws the pairs.
+            classes: K, of labels.
 
         Raises:
             ValueError: the batch cannot be divided among the processes.
@@ -166,10 +219,10 @@ class Recipe:
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
                 return _centroids(network, x_prime, self.primes).repeat_interleave(self.shared, 0)
-            return nn.functional.one_hot(y, len(patches.classes)).float() if isinstance(network, LabelUNet) else None
+            return nn.functional.one_hot(y, classes).float() if isinstance(network, LabelUNet) else None
 
         def loss(network: nn.Module, generator: Generator) -> Tensor:
-            x, x_prime, y = patches.pairs(self.batch, generator, self.shared, self.primes)
+            x, x_prime, y = stream.pairs(self.batch, generator, self.shared, self.primes)
             mine = share(self.batch)
             x_prime, y = x_prime[share(len(x_prime))], y[mine]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
@@ -190,6 +243,12 @@ class Recipe:
     def budget(self, start: Spent = NOTHING) -> Budget:
         """Return what the training may spend; a leg of it starts where so much was spent."""
         return Budget(self.steps, None if self.steps else 60 * self.minutes, start)
+
+
+FIELDS = frozenset(field.name for field in fields(Recipe))
+_PATCHES = ("preset", "color", "patch", "overlapping", "batch", "shared", "primes", "optimizer")
+TAKEN_ON = (*_PATCHES, "guidance", "p_drop", "sigma_distribution", "loss_weight")
+"""Settings that go with weights: of the network, of its patches, and of the loss."""
 
 
 def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tensor:

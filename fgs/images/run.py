@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from fgs.common.text import json_text
 from fgs.figures.images import image_grid
 from fgs.images.config import Config, ContradictionError, Leg, read_config
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
-from fgs.images.model import Model
-from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
-from fgs.images.reading import Skipped
+from fgs.images.model import load_companion
+from fgs.images.patches import Patches
 from fgs.images.recipe import OPTIMIZERS, Recipe
+from fgs.images.sources import check_hashes, chosen_classes, read_patches, stream_of, unseen_patches
 from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
 from fgs.noise import seeded
 from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
@@ -40,55 +41,9 @@ SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
 DRAWS = 3  # what the seed is used for, beside those of `fgs.images.recipe`
 CHECKS = 20  # in a run
 PAUSE = 300.0  # seconds after which the state is saved, whether or not a check is due
+MOST = 24  # classes that a check measures
+ENOUGH = 16  # patches of a class that make up its φ, at the least, when the training is over
 SHOWN = 8  # classes in the picture
-
-
-def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
-    """Read the images of a recipe, or draw synthetic ones.
-
-    Returns:
-        Their patches on the recipe's device, the hash of each class, and the files that were left out.
-
-    Raises:
-        ValueError: there is too little to train on; the message begins with "data".
-        OSError: the folder cannot be read.
-    """
-    skipped: list[Skipped] = []
-    size = recipe.patch
-    if recipe.data is None:
-        images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
-    else:
-        folder = Path(recipe.data)
-        if not folder.is_dir():
-            raise ValueError(f"data: {folder} is no folder; name one that holds images")
-        fewest = 1 if recipe.guidance == "none" else 2
-        images, skipped = read_images(folder, size, recipe.preparation, recipe.class_ or None, fewest)
-    hashes = {name: content_hash(of_class) for name, of_class in images.items()}
-    return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
-
-
-def patches_of(model: Model, data: Path | None) -> Patches:
-    """Read what a model was trained on, on the CPU.
-
-    Args:
-        model: says which classes, and with which hashes.
-        data: folder where the images of its classes are, others beside them or not; None if they are synthetic.
-
-    Raises:
-        ContradictionError: the images are not those that the model was trained on.
-        ValueError: there are no images; the message begins with "data", or "class".
-        OSError: the images cannot be read.
-    """
-    where = {"data": str(data), "class_": model.classes} if data else {"data": None, "class_": ()}
-    patches, now, _ = read_patches(replace(model.recipe, **where, device="cpu"))
-    _agree(model.hashes, now)
-    return patches
-
-
-def _agree(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    if changed:
-        raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
 
 
 class Run:
@@ -98,22 +53,26 @@ class Run:
         folder: where everything is kept.
         recipe: what is trained how.
         legs: of the training; the last one is under way, or over.
-        patches: what it is trained on; `hashes` of its classes, and the files that were `skipped`.
+        patches: of the classes trained on; `hashes` of these, and the files that were `skipped`.
+        unseen: patches of classes that are measured and never trained on, or None.
         trainer: the weights, and how far they are.
         metrics: the checks made so far.
         loss: averaged over some 50 steps, None before the first.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, legs: list[Leg] | None = None) -> None:
-        self.folder, self.recipe, self.legs = folder, recipe, legs or [Leg(recipe.steps, recipe.minutes)]
+        self.folder, self.legs = folder, legs or [Leg(recipe.steps, recipe.minutes)]
         self.patches, self.hashes, self.skipped = read_patches(recipe)
+        self.recipe = recipe = replace(recipe, classes=chosen_classes(recipe, self.patches))
+        self.unseen: Patches | None = None
+        if recipe.unseen:
+            self.unseen, skipped = unseen_patches(recipe, Path(recipe.unseen), self.patches.classes)
+            self.skipped += skipped
         network = recipe.build_network(len(self.patches.classes))
         network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         seed = int(seeded(recipe.seed, DRAWS).initial_seed())
-        loss, budget = (
-            recipe.build_loss(self.patches),
-            recipe.budget(Spent(self.legs[-1].from_step, self.legs[-1].from_seconds)),
-        )
+        loss = recipe.build_loss(stream_of(recipe, self.patches), len(self.patches.classes))
+        budget = recipe.budget(Spent(self.legs[-1].from_step, self.legs[-1].from_seconds))
         optimizers = OPTIMIZERS[recipe.optimizer]
         self.trainer = Trainer(network, loss, budget, recipe.learning_rate, seed=seed, optimizers=optimizers)
         if recipe.compile_:  # after the trainer has copied the network, whose average is only measured now and then
@@ -133,18 +92,18 @@ class Run:
         """
         recipe = recipe.on_this_machine()
         if not is_first():
-            return cls(folder, recipe)
+            return cls(folder, recipe)._at_given_weights()
         again = restarted()  # what the attempt before has left is written over
         if not again:
             require_free(folder)  # before much is read
-        run = cls(folder, recipe)
+        run = cls(folder, recipe)._at_given_weights()
         with nullcontext() if again else output_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
             run.save()
             versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {
                 "python": platform.python_version()
             }
-            Config(recipe, run.hashes, run.legs, versions).write(folder)  # last: where it is, a run can be resumed
+            Config(run.recipe, run.hashes, run.legs, versions).write(folder)  # last: where it is, a run can be resumed
         return run
 
     @classmethod
@@ -169,11 +128,17 @@ class Run:
         state = read_data(folder / "last.pt")
         longer = config.lengthened(asked, state)
         run = cls(folder, longer.recipe, longer.legs)
-        _agree(config.hashes, run.hashes)
+        check_hashes(config.hashes, run.hashes)
         run._load(state)
         if longer.legs != config.legs and is_first():
             longer.write(folder)
         return run
+
+    def _at_given_weights(self) -> "Run":
+        """Start at the weights of another run, if the recipe names one."""
+        if self.recipe.from_:
+            self.trainer.start_at(load_companion("from", Path(self.recipe.from_)).network.state_dict())
+        return self
 
     def _load(self, state: dict[str, Any]) -> None:
         try:
@@ -197,11 +162,11 @@ class Run:
         for record in self.trainer.run():
             self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
             checks = sum(line.get("leg", 1) == len(self.legs) for line in self.metrics)
-            if record.progress >= min(1.0, (checks + 1) / CHECKS):
+            if record.progress >= min(1.0, (checks + 1) / self._checks):
                 self._check(record.step, record.seconds)
                 saved = record.seconds
             elif record.seconds - saved > PAUSE:
-                self.save()
+                self._save_state()
                 saved = record.seconds
             yield record._replace(loss=self.loss)
 
@@ -211,23 +176,27 @@ class Run:
         Raises:
             OSError: a file cannot be written; the one before is kept.
         """
-        if not is_first():
-            return
-        state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
-        save_data(self.folder / "last.pt", state)
-        self._save_network("network.pt")
+        if is_first():
+            self._save_state()
+            self._save_network("network.pt", *self._asked_for())
 
-    def _save_network(self, name: str) -> None:
-        targets = self.targets()
+    def _save_state(self) -> None:
+        if is_first():
+            state = {"trainer": self.trainer.state_dict(), "metrics": self.metrics, "loss": self.loss}
+            save_data(self.folder / "last.pt", state)
+
+    def _save_network(self, name: str, targets: Tensor | None, spread: Tensor | None) -> None:
+        hidden: dict[str, Any] = {"data": (SOMEWHERE,) if self.recipe.data else (), "unseen": None, "from_": None}
         about = {
             "kind": "images",
             "guidance": self.recipe.guidance,
             "classes": list(self.patches.classes),
             "hashes": self.hashes,
-            "recipe": asdict(replace(self.recipe, data=self.recipe.data and SOMEWHERE)),  # what ships names no folder
+            "recipe": asdict(replace(self.recipe, **hidden)),
             "step": self.trainer.step,
             "targets": None if targets is None else targets.cpu(),
-            "means": class_means(self.patches),
+            "spread": None if spread is None else spread.cpu(),
+            "means": self._means,
         }
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
@@ -238,20 +207,42 @@ class Run:
         assert isinstance(averaged, UNet)
         return averaged
 
+    @property
+    def _checks(self) -> int:
+        """How many checks a leg has; one that computes φ of many classes takes long."""
+        return CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4
+
+    @cached_property
+    def _means(self) -> Tensor:
+        return class_means(self.patches)
+
     def targets(self) -> Tensor | None:
         """Return φ of each class, (classes, F): centroids, one-hot labels, or None for a network without any."""
+        return self._asked_for()[0]
+
+    def _asked_for(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return the targets, and the spread of φ in each class.
+
+        Where classes are many, they are of few patches until the training is over: every check needs them.
+        """
+        few = _few(self.patches, 64)
         if isinstance(self.network, GuidedUNet):
-            return class_features(self.network, self.patches)
+            over = self.trainer.budget.progress(self.trainer.step, self.trainer.seconds) >= 1
+            return class_features(self.network, self.patches, max(ENOUGH, few) if over else few)
         if isinstance(self.network, LabelUNet):
-            return torch.eye(len(self.patches.classes), device=self.patches.device)
-        return None
+            return torch.eye(len(self.patches.classes), device=self.patches.device), None
+        return None, None
 
     def _check(self, step: int, seconds: float) -> None:
         """Measure held-out patches, and save everything; of several processes the first one does."""
         if not is_first():
             return
-        targets = self.targets()
-        measured = denoise_held_out(self.network, targets, self.patches, SIGMAS)
+        targets, spread = self._asked_for()
+        measured = denoise_held_out(self.network, targets, self.patches, SIGMAS, _few(self.patches, 8), MOST)
+        unseen: dict[str, list[float]] = {}
+        if self.unseen and isinstance(self.network, GuidedUNet):
+            others = class_features(self.network, self.unseen, _few(self.unseen, 64))
+            unseen = denoise_held_out(self.network, others.phi, self.unseen, SIGMAS, _few(self.unseen, 8), MOST)
         best = max((line["psnr"] for line in self.metrics), default=-torch.inf)
         psnr = sum(measured["none" if targets is None else "right"]) / len(SIGMAS)
         line = {
@@ -262,18 +253,25 @@ class Run:
             "psnr": psnr,
             "sigma": SIGMAS,
         }
-        self.metrics.append(line | {f"psnr_{name}": curve for name, curve in measured.items()})
-        self.save()
+        line |= {f"psnr_{name}": curve for name, curve in measured.items()}
+        line |= {f"psnr_unseen_{name}": curve for name, curve in unseen.items() if name != "noisy"}
+        self.metrics.append(line)
+        self._save_state()
+        self._save_network("network.pt", targets, spread)
         if psnr > best:
-            self._save_network("best.pt")
+            self._save_network("best.pt", targets, spread)
         write_text(self.folder / "metrics.jsonl", "".join(json_text(line, None) + "\n" for line in self.metrics))
         self._draw(targets)
 
     def _draw(self, targets: Tensor | None, sigma: float = 0.5) -> None:
         """Draw one held-out patch of each class, denoised under every condition."""
-        x, y = self.patches.held_out(1)
-        x, y = x[:SHOWN], y[:SHOWN]
+        x, y = self.patches.held_out(1, SHOWN)
         rows = {"clean": x, **denoise(self.network, targets, x, y, sigma)}
         columns = [self.patches.classes[k] for k in y.tolist()]
         title = f"Held-out patches, σ = {sigma:g}, after {self.trainer.step:,} steps"
         image_grid(rows, columns, title, self.folder / "denoised.png")
+
+
+def _few(patches: Patches, n: int) -> int:
+    """Return how many of n patches a class a check makes do with, which should not take longer than what it checks."""
+    return max(2, min(n, n * MOST // len(patches.classes)))

@@ -28,6 +28,9 @@ KINDS: dict[str, type[Network]] = {
 }
 
 
+STORED = (torch.float32, torch.float16)  # the latter for a file of half the size
+
+
 class CheckpointError(ValueError):
     """The file is missing, damaged, tampered with, or no checkpoint; the message names it."""
 
@@ -120,7 +123,7 @@ def _rebuild(kind: str, settings: dict[str, Any], weights: dict[str, Tensor]) ->
     expected = {key: value.shape for key, value in network.state_dict().items()}
     if expected != {key: value.shape for key, value in weights.items()}:
         raise ValueError(f"the weights do not fit the settings of {kind}")
-    if not all(value.dtype == torch.float32 and bool(value.isfinite().all()) for value in weights.values()):
-        raise ValueError(f"the weights of {kind} are not finite numbers in float32")
-    network.load_state_dict(weights, assign=True)
+    if not all(value.dtype in STORED and bool(value.isfinite().all()) for value in weights.values()):
+        raise ValueError(f"the weights of {kind} are not finite numbers in float32 or float16")
+    network.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
     return network.eval()

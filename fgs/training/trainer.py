@@ -5,7 +5,7 @@ It reads and writes no files; `state_dict` holds everything that an exact contin
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -169,6 +169,11 @@ class Trainer:
         """The averaged network."""
         averaged: nn.Module = self._average.module
         return averaged
+
+    def start_at(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin at these weights, as the averaged ones too."""
+        self.network.load_state_dict(weights)
+        self.ema.load_state_dict(weights)
 
     def run(self) -> Iterator[Record]:
         """Take steps until the budget is spent, from where it stands, and yield each.

@@ -14,7 +14,7 @@ from fgs.guidance import Released
 from fgs.images.conditions import Condition, sample_rows
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
-from fgs.images.run import patches_of
+from fgs.images.sources import patches_of
 from fgs.noise import seeded
 
 QUICK = ("--steps", 8, "--beta", 0.9)
@@ -108,7 +108,7 @@ def test_between_two_classes(fgs, run, tmp_path):
 
 def test_samples_start_around_the_mean_of_what_is_asked_for(run, textures, photo):
     model = load_model(run["features"])
-    patches = patches_of(model, textures)
+    patches = patches_of(model, [textures])
     grays = [float(patches.training(y, 2000, seeded(7, y)).mean()) for y in range(4)]
     assert min(abs(a - b) for a, b in combinations(grays, 2)) > 0.02
     a, b = model.classes[3], model.classes[1]

@@ -48,8 +48,11 @@ def test_everything_is_measured(report, run):
     ways = {"features, each sample by one x'", "label", "CFG, ω = 1", "CFG, ω = 4"}
     assert set(found["ways"]) == ways
     assert found["single"]["class"] == classes[0]
-    assert len(found["unseen"]["classes"]) == 2
-    assert not set(found["unseen"]["classes"]) & set(classes)
+    unseen = found["unseen"]["samples"]
+    assert len(unseen["classes"]) == 2
+    assert not set(unseen["classes"]) & set(classes)
+    assert unseen["summary"]["nearest_own"] in (0, 0.5, 1)
+    assert all(-1 <= line["memorised"] <= 1 for line in unseen["classes"].values())
     for line in found["interpolation"]["pairs"]:
         assert line["progress"][0] == 0
         assert line["progress"][-1] == pytest.approx(1)
@@ -59,10 +62,11 @@ def test_everything_is_measured(report, run):
 
 def test_the_report_holds_its_figures_and_asks_for_nothing(report):
     page = (report / "report.html").read_text()
-    drawn = {path.read_bytes() for path in report.glob("*.png")}
+    drawn = {path.read_bytes() for path in report.rglob("*.png")}
     assert {base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", page)} == drawn
     names = {path.stem for path in report.glob("*.png")} - {"release"}  # where guidance is good enough to be let go
-    assert names == {*FIGURES, "interpolation", "unseen"}
+    assert names == {*FIGURES, "interpolation"}
+    assert {path.stem for path in (report / "unseen").glob("*.png")} - {"release"} <= names
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "<script" not in page
 
@@ -85,7 +89,7 @@ def test_a_checkpoint_needs_its_images_named(fgs, run, textures, tmp_path):
 
 def test_patches_too_small_to_be_judged_are_sampled_and_not_judged(fgs, textures, tmp_path):
     for _ in Run.start(
-        tmp_path / "run", Recipe(patch=8, batch=4, steps=1, data=str(textures), class_=("bricks", "pebbles"))
+        tmp_path / "run", Recipe(patch=8, batch=4, steps=1, data=(str(textures),), class_=("bricks", "pebbles"))
     ).train():
         pass
     assert fgs("sample", tmp_path / "run", "--size", 8, *QUICK, "--out", tmp_path / "samples")[0] == 0
@@ -101,7 +105,7 @@ def test_a_flat_class_leaves_nulls_and_the_report_says_why(fgs, textures, tmp_pa
     data = tmp_path / "data"
     shutil.copytree(textures, data)
     write_image(data / "flat.png", torch.full((1, 120, 120), 128, dtype=torch.uint8))
-    recipe = Recipe(patch=20, batch=4, steps=1, data=str(data), class_=("bricks", "flat"))
+    recipe = Recipe(patch=20, batch=4, steps=1, data=(str(data),), class_=("bricks", "flat"))
     for _ in Run.start(tmp_path / "run", recipe).train():
         pass
     code, out, err = fgs("evaluate", tmp_path / "run", *QUICK, "--out", tmp_path / "out", "--json")

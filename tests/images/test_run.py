@@ -223,7 +223,7 @@ def test_images_that_have_changed_are_named(tmp_path):
     folder.mkdir()
     for texture in draw_textures(3):
         write_image(folder / f"{texture.name}.png", texture(40, seeded(0)))
-    Run.start(tmp_path / "run", Recipe(data=str(folder), **TINY))
+    Run.start(tmp_path / "run", Recipe(data=(str(folder),), **TINY))
     write_image(folder / "bricks.png", draw_textures(3)[2](40, seeded(1)))
     with pytest.raises(ContradictionError, match=r"data: the images have changed .*: bricks$"):
         Run.resume(tmp_path / "run", {})
@@ -236,7 +236,7 @@ def test_faint_images_are_stretched_wherever_they_are_read(tmp_path):
     for number in range(2):
         noise = torch.randn(1, 32, 32, generator=seeded(number))
         write_image(folder / f"{number}.png", (120 + 5 * noise).round().to(torch.uint8))
-    run = Run.start(tmp_path / "run", Recipe(data=str(folder), least_contrast=0.1, **TINY))
+    run = Run.start(tmp_path / "run", Recipe(data=(str(folder),), least_contrast=0.1, **TINY))
     assert run.patches.pixels.double().std() / 255 == pytest.approx(0.1, rel=0.02)
     finish(run)
     read = load_model(tmp_path / "run").read(folder / "1.png", 32)
@@ -300,7 +300,7 @@ def test_the_condition_is_the_mean_of_what_several_patches_say():
     x, x_prime, _ = patches.pairs(6, generator, 3, 4)
     phi = torch.stack([centroid(network, x_prime[:4]), centroid(network, x_prime[4:])]).repeat_interleave(3, 0)
     expected = denoising_loss(network, x, phi, squared(), inverse_variance(0.1), generator=generator)
-    torch.testing.assert_close(recipe.build_loss(patches)(network, seeded(5)), expected)
+    torch.testing.assert_close(recipe.build_loss(patches, len(patches.classes))(network, seeded(5)), expected)
 
 
 def test_a_network_of_three_levels_is_loaded(monkeypatch, tmp_path):

@@ -12,8 +12,8 @@ from fgs.evaluation.samples import fit_judge
 from fgs.images.conditions import sample_rows
 from fgs.images.model import load_model
 from fgs.images.patches import Patches, read_images
-from fgs.images.run import patches_of
 from fgs.images.samplers import HowToSample
+from fgs.images.sources import patches_of
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "fgs/images/textures.pt"
@@ -29,7 +29,7 @@ def model():
 def patches(model):
     if not PHOTOGRAPHS.is_dir():
         pytest.skip(f"needs the photographs in FGS_TEXTURES or {PHOTOGRAPHS}")
-    return patches_of(model, PHOTOGRAPHS)
+    return patches_of(model, [PHOTOGRAPHS])
 
 
 def test_it_is_small_and_names_no_folder(model):

@@ -11,7 +11,7 @@ import torch
 from torch import multiprocessing
 
 from fgs.images.recipe import Recipe
-from fgs.images.run import read_patches
+from fgs.images.sources import read_patches
 from fgs.training.processes import average, is_first, process_group, processes, share
 from fgs.training.trainer import Trainer
 
@@ -27,7 +27,7 @@ def gradients(guidance):
     recipe = Recipe(guidance=guidance, **TINY)
     patches = read_patches(recipe)[0]
     network = recipe.build_network(len(patches.classes))
-    trainer = Trainer(network, recipe.build_loss(patches), recipe.budget())
+    trainer = Trainer(network, recipe.build_loss(patches, len(patches.classes)), recipe.budget())
     loss = trainer.objective(trainer.generator)
     loss.backward()
     return loss.detach(), torch.cat([weight.grad.flatten() for weight in trainer.parameters])

@@ -1,0 +1,114 @@
+"""What a recipe trains on: the images of its folders or drawn ones, as classes of patches or as a bank."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fgs.images.config import ContradictionError
+from fgs.images.endless import FLAT, Endless
+from fgs.images.model import Model
+from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
+from fgs.images.reading import Skipped, find_classes
+from fgs.images.recipe import MANY, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
+
+
+def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
+    """Read the images of a recipe, or draw synthetic ones.
+
+    Returns:
+        Their patches on the recipe's device, the hash of each class, and the files that were left out.
+
+    Raises:
+        ValueError: there is too little to train on; the message begins with "data".
+        OSError: the folder cannot be read.
+    """
+    skipped: list[Skipped] = []
+    size = recipe.patch
+    if not recipe.data:
+        images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
+    else:
+        folders = [Path(name) for name in recipe.data]
+        for folder in folders:
+            if not folder.exists():
+                raise ValueError(f"data: {folder} is no folder; name one that holds images")
+        one = recipe.guidance == "none" or recipe.from_ or recipe.classes == "endless"
+        images, skipped = read_images(folders, size, recipe.preparation, recipe.class_ or None, 1 if one else 2)
+    hashes = {name: content_hash(of_class) for name, of_class in images.items()}
+    return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
+
+
+def chosen_classes(recipe: Recipe, patches: Patches) -> str:
+    """Return which classes are trained on: "auto" is "endless" where pictures are many and no label names them."""
+    if recipe.classes != "auto":
+        return recipe.classes
+    return "endless" if len(patches.classes) >= MANY and recipe.guidance != "label" else "fixed"
+
+
+def stream_of(recipe: Recipe, patches: Patches) -> Stream:
+    """Return what a recipe draws its pairs from: the classes that there are, or endless ones of pictures not flat."""
+    if recipe.classes != "endless":
+        return patches
+    flat = flat_classes(patches)
+    classes = [y for y, name in enumerate(patches.classes) if name not in flat]
+    pictures = [pixels for y in classes for pixels in patches.training_pixels(y)]
+    drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, recipe.color, recipe.seed) if recipe.synthetic else {}
+    synthetic = [image for of_class in drawn.values() for image in of_class]
+    return Endless(pictures, recipe.patch, synthetic, recipe.synthetic, device=recipe.device)
+
+
+def flat_classes(patches: Patches) -> list[str]:
+    """Name the classes whose contrast is mostly noise of the camera."""
+    sds = {
+        name: max(float((pixels.float() / 255).std()) for pixels in patches.training_pixels(y))
+        for y, name in enumerate(patches.classes)
+    }
+    return [name for name, sd in sds.items() if sd < FLAT]
+
+
+def unseen_patches(recipe: Recipe, folder: Path, known: Sequence[str]) -> tuple[Patches, list[Skipped]]:
+    """Read the classes of a folder that are not known by name, prepared as those that a recipe trains on.
+
+    Raises:
+        ValueError: there are none that can be used; the message begins with "unseen".
+        OSError: the folder cannot be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"unseen: {folder} is no folder; name one that holds images")
+    try:
+        names = tuple(name for name in find_classes(folder)[0] if name not in known)
+        if not names:
+            raise ValueError(f"data: {folder} has no class that is not trained on")
+        patches, _, skipped = read_patches(replace(recipe, data=(str(folder),), class_=names, guidance="none"))
+    except ValueError as error:
+        raise ValueError(f"unseen: {str(error).partition(': ')[2]}") from None
+    return patches, skipped
+
+
+def patches_of(model: Model, data: Sequence[Path]) -> Patches:
+    """Read what a model was trained on, on the CPU.
+
+    Args:
+        model: says which classes, and with which hashes.
+        data: folders where the images of its classes are, others beside them or not; none if they are synthetic.
+
+    Raises:
+        ContradictionError: the images are not those that the model was trained on.
+        ValueError: there are no images; the message begins with "data", or "class".
+        OSError: the images cannot be read.
+    """
+    folders = tuple(map(str, data))
+    recipe = replace(model.recipe, data=folders, class_=model.classes if folders else (), device="cpu")
+    patches, now, _ = read_patches(recipe)
+    check_hashes(model.hashes, now)
+    return patches
+
+
+def check_hashes(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Check that images are those that a run was started with.
+
+    Raises:
+        ContradictionError: they are not.
+    """
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
