@@ -1,19 +1,23 @@
-"""Lay out what the model that ships is trained on, and the 72 textures that it never sees.
+"""The model that ships: what it is trained on, the 72 textures that it never sees, and the file that it becomes.
 
-python benchmarks/shipped.py AMBIENTCG PHOTOGRAPHS OUT makes of a folder of ambientCG textures and of the photographs
-folders of links:
+`python benchmarks/shipped.py lay AMBIENTCG PHOTOGRAPHS OUT` makes of a folder of ambientCG textures and of the
+photographs three folders:
 
-OUT/textures      the ambientCG textures that are trained on
-OUT/photographs   the photographs that are trained on, all CC0 or public domain
-OUT/unseen        60 ambientCG textures
-OUT/twelve        twelve photographs
+OUT/textures      links to the ambientCG textures that are trained on
+OUT/photographs   links to the photographs that are trained on, all CC0 or public domain
+OUT/unseen        links to 60 ambientCG textures, and twelve photographs, averaged by 2 × 2 pixels
 
 What is unseen has no near copy among what is trained on: ambientCG has many pictures in several colours, and some of
 its textures are photographs here. Two pictures are near copies if, at one size, they correlate by more than `ALIKE` at
 some shift; what is like one of the twelve is in no folder.
+
+`python benchmarks/shipped.py pack RUN OUT FILE` makes of a run on those the file that ships: weights and φ_y in half
+precision, of every class trained on and of the twelve, which it knows by φ alone.
 """
 
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fgs.images.model import load_model
+from fgs.images.sources import read_patches
+from fgs.training.checkpoints import load_checkpoint, save_checkpoint
 from script import fail
 
 TWELVE = ("skimage_gravel", "skimage_grass", "skimage_brick", "fabric_pattern_07", "marble_tiles", "clay_roof_tiles")
@@ -62,11 +69,8 @@ def choose(names: list[str], spectrum: Tensor, sd: Tensor) -> list[str]:
     return chosen
 
 
-def main() -> None:
+def lay(ambientcg: Path, photographs: Path, out: Path) -> None:
     """Make the folders."""
-    if len(sys.argv) != 4:
-        fail("usage: python benchmarks/shipped.py AMBIENTCG PHOTOGRAPHS OUT")
-    ambientcg, photographs, out = map(Path, sys.argv[1:])
     paths = sorted(ambientcg.glob("*.png"))
     names = [path.stem for path in paths]
     unseen = choose(names, *spectra(paths))
@@ -75,13 +79,47 @@ def main() -> None:
         "textures": [path for path in paths if path.stem not in {*unseen, *COPIES}],
         "photographs": [p for p in sorted(photographs.glob("*.png")) if p.stem in kept and p.stem not in TWELVE],
         "unseen": [path for path in paths if path.stem in unseen],
-        "twelve": [photographs / f"{name}.png" for name in TWELVE],
     }
     for name, files in folders.items():
         (out / name).mkdir(parents=True, exist_ok=True)
         for file in files:
             (out / name / file.name).symlink_to(file.resolve())
-        print(f"{out / name}: {len(files)}")
+    for name in TWELVE:
+        Image.open(photographs / f"{name}.png").reduce(2).save(out / "unseen" / f"{name}.png")
+    for name in folders:
+        print(f"{out / name}: {len(list((out / name).iterdir()))}")
+
+
+def pack(run: Path, laid: Path, file: Path) -> None:
+    """Write the file that ships."""
+    model = load_model(run)
+    assert model.targets is not None
+    assert model.spread is not None
+    assert model.covariance is not None
+    recipe = replace(model.recipe, data=(str(laid / "unseen"),), class_=TWELVE, device="cpu")
+    twelve = model.showing(read_patches(recipe)[0])
+    assert twelve.targets is not None
+    assert twelve.covariance is not None
+    _, about = load_checkpoint(run / "network.pt")
+    spread = [model.spread, torch.full((len(TWELVE),), math.nan)]
+    about |= {
+        "classes": [*model.classes, *TWELVE],
+        "targets": torch.cat([model.targets, twelve.targets]).half(),
+        "means": torch.cat([model.means, twelve.means]).half(),
+        "covariance": torch.cat([model.covariance, twelve.covariance]).half(),
+        "spread": torch.cat(spread).half(),
+    }
+    network = model.network.half()
+    save_checkpoint(file, {model.recipe.guidance: network}, about)
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {len(about['classes'])} classes, step {about['step']:,}")
+
+
+def main() -> None:
+    """Lay out or pack."""
+    tasks = {"lay": lay, "pack": pack}
+    if len(sys.argv) != 5 or sys.argv[1] not in tasks:
+        fail("usage: python benchmarks/shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, or pack RUN OUT FILE")
+    tasks[sys.argv[1]](*map(Path, sys.argv[2:]))
 
 
 if __name__ == "__main__":

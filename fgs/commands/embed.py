@@ -15,6 +15,7 @@ from fgs.common.files import atomic, write_text
 from fgs.common.options import Argument, Option, at_least, require
 from fgs.common.text import json_text
 from fgs.images import Model, load_model
+from fgs.images.shown import look_at
 
 NEAREST = 3  # classes named for an image
 
@@ -29,7 +30,9 @@ class Embed:
 
     run: Annotated[Path, Argument("Folder of a run, or a checkpoint; `shipped` for the model that ships.")]
     images: Annotated[tuple[Path, ...], Argument("Image files.")]
-    downscale: Annotated[int | None, Option("Average blocks of so many pixels a side; as trained if left out.")] = None
+    downscale: Annotated[
+        int | None, Option("Average blocks of so many pixels a side; what is known best if left out.")
+    ] = None
     out: Annotated[Path | None, Option("File for φ, an array (images, F); beside it the names.", panel="Output")] = None
     json: Annotated[bool, Option("Print JSON only.", panel="Output")] = False
 
@@ -62,7 +65,7 @@ def _features(model: Model, images: Sequence[Path], downscale: int | None) -> Te
     rows = []
     with step_bar(len(images), "images") as advance:
         for path in images:
-            rows.append(model.phi(model.tiles(path, downscale)))
+            rows.append(look_at(model, path, downscale).phi)
             advance("features", 1)
     return torch.stack(rows)
 

@@ -1,8 +1,9 @@
 """`fgs sample`."""
 
 import re
+import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,19 +17,21 @@ from fgs.commands.interface import make_command
 from fgs.common.files import atomic
 from fgs.common.options import Argument, Option, at_least, require
 from fgs.common.text import json_text
-from fgs.figures import film, image_grid
+from fgs.figures import contact_sheet, film, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
 from fgs.images.conditions import Condition, sample_rows, trajectory
 from fgs.images.model import load_companion
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
+from fgs.images.shown import Shown, is_no_texture, like, look_at
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
+FEW_CALLS = 12  # of the network, for a sample of every class
 
 _what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
 
@@ -43,15 +46,19 @@ class Sample:
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
     class_: Annotated[tuple[str, ...], _what("A class; may be repeated. All classes if left out.", flag="--class")] = ()
-    like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated.")] = ()
+    like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated: φ is averaged.")] = ()
+    like_each: Annotated[tuple[Path, ...], _what("An image to sample the like of; each has its own row.")] = ()
     between: Annotated[tuple[str, str] | None, _what("Go from a class to another (Fig. 8).", metavar="A B")] = None
     alphas: Annotated[int, _what("Places on the way of --between, both ends included.")] = 5
     unguided: Annotated[bool, _what("Sample the mixture (Algorithm 3).")] = False
+    list_: Annotated[bool, _what("Name the classes, and draw one sample of each in 12 calls.", flag="--list")] = False
     n: Annotated[int, _what("Images of each.")] = 4
     size: Annotated[int | None, _what("Pixels a side; as trained on if left out.")] = None
     start: Annotated[Path | None, _what("Start at this image with noise --sigma added (Fig. 12).")] = None
     sigma: Annotated[float | None, _what("Noise level to start --start at.")] = None
-    downscale: Annotated[int | None, _what("Average blocks of --like and --start; as trained if left out.")] = None
+    downscale: Annotated[int | None, _what("Average blocks of --like and --start; what is known best if left out.")] = (
+        None
+    )
     release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
     mixture: Annotated[Path | None, Option("Run or checkpoint to follow below --release-at.", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
@@ -60,9 +67,11 @@ class Sample:
     json: Annotated[bool, _output("Print JSON only.")] = False
 
     def __post_init__(self) -> None:
-        asked = [name for name in ("class_", "like", "between", "unguided") if getattr(self, name)]
+        asked = [name for name in ("class_", "like", "like_each", "between", "unguided") if getattr(self, name)]
         if len(asked) > 1:
-            raise ValueError(f"{asked[1]}: give only one of --class, --like, --between and --unguided")
+            raise ValueError(f"{asked[1]}: give only one of --class, --like, --like-each, --between and --unguided")
+        if self.list_ and (asked or self.start):
+            raise ValueError("list_: is of all classes; leave out what to sample")
         at_least(self, n=1, alphas=2, downscale=1)
         if (self.start is None) != (self.sigma is None):
             raise ValueError(f"{'sigma' if self.sigma else 'start'}: --start and --sigma go together; give both")
@@ -71,7 +80,7 @@ class Sample:
             require(self, name, value is None or end < value <= 1, f"must lie in (sigma_end = {end}, 1]")
         if self.mixture and self.release_at is None:
             raise ValueError("mixture: is followed below --release-at; give both")
-        if self.downscale is not None and not (self.like or self.start):
+        if self.downscale is not None and not (self.like or self.like_each or self.start):
             raise ValueError("downscale: is for the pictures of --like and --start; leave it out")
 
 
@@ -80,25 +89,35 @@ def sample(asked: Sample) -> None:
     with usage_errors():
         sampler = asked.how.build(asked.sigma or 1.0)
         model = load_model(asked.run)
+        if asked.list_:
+            sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
         condition, size = _start(model, asked, condition)
+        if asked.release_at is not None:
+            condition = condition._replace(covariance=None)  # the mean would go on guiding
         score = _score(model, asked, guided=condition.phi is not None)
-    begin = time.perf_counter()
+    begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
-        with step_bar(sampler.planned_steps() * len(labels) * asked.n, "image steps") as advance:
-            x = sample_rows(score, condition, asked.n, sampler, size, asked.how.seed, partial(advance, "sampling"))
+        with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:
+            x = sample_rows(score, condition, n, sampler, size, asked.how.seed, partial(advance, "sampling"))
         seconds = time.perf_counter() - begin
-        _write(out, labels, x)
+        if asked.list_:
+            contact_sheet(dict(zip(labels, x[:, 0], strict=True)), out / "classes.png")
+        else:
+            _write(out, labels, x)
         if asked.gif:
             frames = trajectory(score, condition, sampler, size, FRAMES, asked.how.seed)
             film(frames, out / "trajectory.gif", min(len(labels), COLUMNS))
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
-        about |= {"n": asked.n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}
+        about |= {"n": n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}
         about |= {"h": sampler.h if isinstance(sampler, SISA) else None}
         print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))
+    elif asked.list_:
+        print(*labels, sep="\n")
+        print(f"{out / 'classes.png'}: a sample of each", file=sys.stderr)
     else:
-        print(f"{out}: {len(labels)} × {asked.n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
+        print(f"{out}: {len(labels)} × {n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
 
 
 def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
@@ -108,9 +127,13 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         ValueError: the model cannot be asked for them; the message begins with the option.
         UnusableError: an image cannot be used.
     """
-    if asked.like:
-        shown = [model.tiles(path, asked.downscale) for path in asked.like]
-        return _unique([f"like {path.stem}" for path in asked.like]), model.like(*shown)
+    if asked.like or asked.like_each:
+        seen = [look_at(model, path, asked.downscale) for path in asked.like or asked.like_each]
+        for shown in seen:
+            _tell(model, shown, asked.downscale is None)
+        together = [seen] if asked.like else [[shown] for shown in seen]
+        labels = _unique([f"like {' and '.join(shown.path.stem for shown in row[:3])}" for row in together])
+        return labels, like(together)
     if asked.between:
         try:
             ends = model.condition(asked.between)
@@ -124,6 +147,16 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         return ["unguided"], model.unguided
     names = asked.class_ or model.classes
     return _unique(list(names)), model.condition(names)
+
+
+def _tell(model: Model, shown: Shown, chosen: bool) -> None:
+    """Say at which scale a picture was looked at, if that was chosen for it, and whether it is a texture."""
+    if chosen and shown.downscale != model.recipe.downscale:
+        size = f"averaged by {shown.downscale} × {shown.downscale} pixels, at which its like is known best"
+        print(f"fgs: {shown.path}: {size} (--downscale otherwise)", file=sys.stderr)
+    if is_no_texture(model, shown):
+        reason = "its parts differ in φ more than those of a texture do; samples show their mean"
+        print(f"fgs: warning: {shown.path}: {reason}", file=sys.stderr)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -156,7 +189,7 @@ def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition
         top, left = ((length - size) // 2 for length in image.shape[1:])
         image = image[:, top : top + size, left : left + size]
     around = image.expand(len(condition.mean), -1, -1, -1)
-    return condition._replace(mean=around), (image.shape[1], image.shape[2])
+    return condition._replace(mean=around, covariance=None), (image.shape[1], image.shape[2])
 
 
 def _score(model: Model, asked: Sample, guided: bool) -> ProjectedScore:

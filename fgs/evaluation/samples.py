@@ -209,7 +209,7 @@ def release(judged: Judged) -> Found:
     """
     model = judged.subject.model
     assert model.targets is not None
-    condition = model.condition()._replace(mean=model.mean.expand_as(model.means))
+    condition = model.condition()._replace(mean=model.mean.expand_as(model.means), covariance=None)
     hits = {}
     for level in (0.0, *RELEASES):
         x = judged.draw(Released(model.network, model.network, level), condition, FEW)

@@ -6,7 +6,7 @@ from textwrap import fill
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from fgs.common.files import atomic
@@ -40,6 +40,32 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
     for axes, column in zip(grid[0], columns, strict=True):
         axes.set_title(fill(column.replace("_", " "), 18), fontsize=8)
     save_figure(figure, path, dpi=120, bbox_inches="tight", pad_inches=0.1)  # long names reach out
+
+
+def contact_sheet(images: Mapping[str, Tensor], path: Path, columns: int = 16, zoom: int = 3) -> None:
+    """Write a picture of many small images, each over its name, too many for `image_grid`.
+
+    Args:
+        images: (C, H, W) in [0, 1] by name, all of one size.
+        path: file to write, atomically.
+        columns: images in a row.
+        zoom: screen pixels of a pixel.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    height, width = (zoom * side for side in next(iter(images.values())).shape[1:])
+    rows, across, down = -(-len(images) // columns), width + 8, height + 22
+    sheet = Image.new("RGB", (across * min(columns, len(images)), down * rows), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (name, image) in enumerate(images.items()):
+        left, top = number % columns * across, number // columns * down
+        sheet.paste(Image.fromarray(_mosaic(image[None], 1, zoom)).convert("RGB"), (left, top))
+        while pen.textlength(name) > width:
+            name = name.removesuffix("…")[:-1] + "…"
+        pen.text((left, top + height + 2), name, fill="black")
+    with atomic(path) as temporary:
+        sheet.save(temporary)
 
 
 def film(frames: Iterable[Tensor], path: Path, columns: int, zoom: int = 3, milliseconds: int = 80) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.embedding import interpolate
+from fgs.images.known_mean import KnownMean
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 from fgs.sampling import StepByStep, draw_start
@@ -19,7 +20,7 @@ Advance = Callable[[int], None]
 
 
 class Condition(NamedTuple):
-    """What images are asked for, a row each: two means over the data of a class.
+    """What images are asked for, a row each: means over the data of a class.
 
     Algorithm 1 starts around the mean m of the mixture. At σ_0 = 1 that is too far: noise of d pixels around m and
     around the mean m_y of a class are d(m_y − m)²/2σ_0² nats apart, 20 for a gray .2 away and 32 × 32 pixels, and the
@@ -29,21 +30,32 @@ class Condition(NamedTuple):
     Attributes:
         phi: (rows, F) target features, or labels; None is one row without guidance.
         mean: (rows, C, 1, 1) m_y, or (rows, C, H, W) images to start from (Fig. 12).
+        covariance: (rows, C, C) Σ_y, with which the mean over pixels is held to that of the class, as `KnownMean` says;
+            None leaves it to the network.
     """
 
     phi: Tensor | None
     mean: Tensor
+    covariance: Tensor | None = None
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
         assert self.phi is not None
-        phi = interpolate(self.phi[0], self.phi[1], shares)
-        return Condition(phi, interpolate(self.mean[0], self.mean[1], shares))
+        phi, mean = (interpolate(part[0], part[1], shares) for part in (self.phi, self.mean))
+        covariance = self.covariance
+        return Condition(phi, mean, None if covariance is None else interpolate(covariance[0], covariance[1], shares))
 
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
         """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""
         mean = self.mean[rows].expand(-1, -1, *size)
         return draw_start(tuple(mean.shape), mean, sigma_0, generator=generator)
+
+    def guide(self, score: ProjectedScore, rows: Tensor) -> tuple[ProjectedScore, Tensor | None]:
+        """Return the score that samples of `rows`, (n,), follow, and the φ to hand to it."""
+        phi = None if self.phi is None else self.phi[rows]
+        if phi is None or self.covariance is None:
+            return score, phi
+        return KnownMean(score), KnownMean.target(phi, self.mean[rows], self.covariance[rows])
 
 
 def sample_rows(
@@ -78,9 +90,9 @@ def sample_rows(
     row = torch.arange(len(condition.mean)).repeat_interleave(n)
     for first in range(0, len(row), at_once):
         rows = row[first : first + at_once]
-        phi = None if condition.phi is None else condition.phi[rows]
+        guided, phi = condition.guide(counted, rows)
         x = condition.start(rows, size, sampler.sigma_0, seeded(seed, first, 0))
-        for step in sampler.iterate(counted, x, phi, seeded(seed, first, 1)):
+        for step in sampler.iterate(guided, x, phi, seeded(seed, first, 1)):
             x = step.x
         images.append(x.clamp(0, 1))
     together = torch.cat(images)
@@ -96,9 +108,11 @@ def trajectory(
     seed: int = 0,
 ) -> Iterator[Tensor]:
     """Yield x_σ of one image for every row on its way, about `frames` times: (rows, C, H, W) in [0, 1]."""
-    x = condition.start(torch.arange(len(condition.mean)), size, sampler.sigma_0, seeded(seed, 0, 0))
+    rows = torch.arange(len(condition.mean))
+    guided, phi = condition.guide(score, rows)
+    x = condition.start(rows, size, sampler.sigma_0, seeded(seed, 0, 0))
     every = max(1, sampler.planned_steps() // frames)
-    for number, step in enumerate(sampler.iterate(score, x, condition.phi, seeded(seed, 0, 1))):
+    for number, step in enumerate(sampler.iterate(guided, x, phi, seeded(seed, 0, 1))):
         if number % every == 0:
             yield x.clamp(0, 1)
         x = step.x

@@ -105,7 +105,28 @@ def unit_of(phi: Tensor) -> Tensor:
     return phi.std(0, correction=0).clamp_min(1e-6)
 
 
-def class_means(patches: Patches, n: int = 256) -> Tensor:
-    """Return m_y, the mean over pixels of n training patches of every class, (classes, C, 1, 1)."""
-    drawn = (patches.training(y, n, seeded(0, y)) for y in range(len(patches.classes)))
-    return torch.stack([x.mean((0, 2, 3)) for x in drawn])[..., None, None].cpu()
+class ClassMeans(NamedTuple):
+    """The mean over pixels of patches of d pixels.
+
+    Attributes:
+        mean: (classes, C, 1, 1) m_y, its mean over each class.
+        covariance: (classes, C, C) Σ_y, d times its covariance.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def class_means(patches: Patches, n: int = 256) -> ClassMeans:
+    """Return mean and covariance of the mean over pixels from n training patches of every class, on the CPU."""
+    of_class = (patches.training(y, n, seeded(0, y)) for y in range(len(patches.classes)))
+    found = [means_of(x) for x in of_class]
+    return ClassMeans(torch.stack([m for m, _ in found]).cpu(), torch.stack([c for _, c in found]).cpu())
+
+
+def means_of(x: Tensor) -> ClassMeans:
+    """Return mean (C, 1, 1) and covariance (C, C), as in `ClassMeans`, of patches (n, C, H, W) of one class."""
+    means = x.mean((2, 3))
+    centered = means - means.mean(0)
+    covariance = centered.T @ centered / len(x) * x.shape[2] * x.shape[3]
+    return ClassMeans(means.mean(0)[:, None, None], covariance)

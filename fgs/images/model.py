@@ -32,6 +32,7 @@ class Model:
         targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
             mixture alone.
         means: (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts.
+        covariance: (K, C, C) Σ_y of that mean, as `ClassMeans` says, or None.
         spread: (K,) how much φ varies within each class, as `ClassFeatures` says, or None.
         recipe: how it was trained; where its images were is left out.
         hashes: of the pixels of each class that was trained on.
@@ -41,6 +42,7 @@ class Model:
     classes: tuple[str, ...]
     targets: Tensor | None
     means: Tensor
+    covariance: Tensor | None
     spread: Tensor | None
     recipe: Recipe
     hashes: dict[str, str]
@@ -77,10 +79,10 @@ class Model:
             ValueError: there is no such class; the message names near ones.
         """
         rows = [self.place(name) for name in names]
-        targets, spread = (None if part is None else part[rows] for part in (self.targets, self.spread))
         hashes = {name: self.hashes[name] for name in names if name in self.hashes}
-        changed: dict[str, Any] = {"targets": targets, "spread": spread, "means": self.means[rows], "hashes": hashes}
-        return replace(self, classes=tuple(names), **changed)
+        parts = {name: getattr(self, name) for name in ("targets", "means", "covariance", "spread")}
+        chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return replace(self, classes=tuple(names), hashes=hashes, **chosen)
 
     def showing(self, patches: Patches) -> "Model":
         """Return the model as one whose classes are those of patches, by φ and mean of their training parts.
@@ -91,8 +93,9 @@ class Model:
         if not isinstance(self.network, GuidedUNet):
             raise ValueError("unseen: is for runs of --guidance features")
         phi, spread = class_features(self.network, patches)
-        means = class_means(patches)
-        return replace(self, classes=patches.classes, targets=phi, spread=spread, means=means, hashes={})
+        means, covariance = class_means(patches)
+        own: dict[str, Any] = {"targets": phi, "means": means, "covariance": covariance, "spread": spread}
+        return replace(self, classes=patches.classes, hashes={}, **own)
 
     def condition(self, names: Sequence[str] | None = None) -> Condition:
         """Ask for classes, a row each; None is all that it knows, of a network of the mixture alone the mixture.
@@ -101,9 +104,9 @@ class Model:
             ValueError: there is no such class.
         """
         if names is None:
-            return self.unguided if self.targets is None else Condition(self.targets, self.means)
-        phi = torch.stack([self.target(name) for name in names])
-        return Condition(phi, self.means[[self.place(name) for name in names]])
+            return self.unguided if self.targets is None else Condition(self.targets, self.means, self.covariance)
+        phi, rows = torch.stack([self.target(name) for name in names]), [self.place(name) for name in names]
+        return Condition(phi, self.means[rows], None if self.covariance is None else self.covariance[rows])
 
     def target(self, name: str) -> Tensor:
         """Return what class `name` is asked for by, (F,).
@@ -178,11 +181,6 @@ class Model:
         parts = (x[first : first + BATCH] for first in range(0, len(x), BATCH))
         return torch.cat([self.network.features(part) for part in parts])
 
-    def like(self, *shown: Tensor) -> Condition:
-        """Ask for what sets of images show, a row for each set; arguments and errors are those of `phi`."""
-        means = torch.stack([x.mean((0, 2, 3)) for x in shown])
-        return Condition(torch.stack([self.phi(x) for x in shown]), means[..., None, None])
-
 
 def load_model(path: Path | None = None) -> Model:
     """Load the model of a run's folder, or of a checkpoint in one; without a path, or by its name, the one that ships.
@@ -216,22 +214,24 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     """Check what a checkpoint says of its network against the network."""
     if about.get("kind") != "images" or len(networks) != 1 or not isinstance(networks[0], UNet):
         raise CheckpointError(f"{path}: holds no network of images")
-    network, targets, means, spread = networks[0], *(about.get(name) for name in ("targets", "means", "spread"))
+    network, targets, means = networks[0], about.get("targets"), about.get("means")
+    covariance, spread = about.get("covariance"), about.get("spread")
     classes = tuple(str(name) for name in about.get("classes", ()))
     try:
         if means is None:  # an older run, which knows m alone
             means = about["mean"].expand(len(classes), -1, -1, -1)
         if not isinstance(means, Tensor) or means.shape != (len(classes), network.settings["colors"], 1, 1):
             raise ValueError("means")
-        for name, part in {"targets": targets, "spread": spread}.items():
+        for name, part in {"targets": targets, "covariance": covariance, "spread": spread}.items():
             if part is not None and len(part) != len(classes):
                 raise ValueError(name)
-        targets, spread = (None if part is None else part.float() for part in (targets, spread))
+        means = means.float()
+        targets, covariance, spread = (None if p is None else p.float() for p in (targets, covariance, spread))
         side = 2 ** (network.settings["levels"] + 1)  # the least that leaves the middle block more than one position
         with torch.no_grad():
             network(means[[0, 0]].expand(-1, -1, side, side), None if targets is None else targets[[0, 0]])
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # two thirds of the time on a CPU
         about = {"recipe": Recipe.read(about["recipe"]), "hashes": dict(about["hashes"])}
-        return Model(network, classes, targets, means, spread, **about)
+        return Model(network, classes, targets, means, covariance, spread, **about)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError):
         raise CheckpointError(f"{path}: what it says of its network does not fit it") from None

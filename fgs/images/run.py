@@ -24,7 +24,7 @@ from fgs.common.files import output_folder, require_free, write_text
 from fgs.common.text import json_text
 from fgs.figures.images import image_grid
 from fgs.images.config import Config, ContradictionError, Leg, read_config
-from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
+from fgs.images.held_out import ClassMeans, class_features, class_means, denoise, denoise_held_out
 from fgs.images.model import load_companion
 from fgs.images.patches import Patches
 from fgs.images.recipe import OPTIMIZERS, Recipe
@@ -196,7 +196,8 @@ class Run:
             "step": self.trainer.step,
             "targets": None if targets is None else targets.cpu(),
             "spread": None if spread is None else spread.cpu(),
-            "means": self._means,
+            "means": self._means.mean,
+            "covariance": self._means.covariance,
         }
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
@@ -213,7 +214,7 @@ class Run:
         return CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4
 
     @cached_property
-    def _means(self) -> Tensor:
+    def _means(self) -> ClassMeans:
         return class_means(self.patches)
 
     def targets(self) -> Tensor | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fgs.images.conditions import Condition
-from fgs.images.held_out import unit_of
+from fgs.images.held_out import means_of, unit_of
 from fgs.images.model import Model
 from fgs.images.reading import UnusableError
 
@@ -40,8 +40,9 @@ class Shown(NamedTuple):
 def look_at(model: Model, path: Path, downscale: int | None = None) -> Shown:
     """Look at a picture at the scale at which the network knows its like best.
 
-    How well it knows the like of φ is told by the mean distance to the `NEAR` nearest centroids of classes, every channel
-    in units of its sd over these: an estimate of their density in φ. A model of few classes looks at it as at those.
+    How well it knows the like of φ is told by the mean distance to the `NEAR` nearest centroids of classes, every
+    channel in units of its sd over these: an estimate of their density in φ. A model of few classes looks at it as at
+    those.
 
     Args:
         model: guided by features.
@@ -77,11 +78,11 @@ def _at(model: Model, path: Path, downscale: int) -> Shown:
 
 def is_no_texture(model: Model, shown: Shown) -> bool:
     """Return whether φ varies more across a picture than across almost all that the network was trained on (Eq. 5)."""
-    return model.spread is not None and shown.spread > float(model.spread.quantile(TOO_WIDE))
+    return model.spread is not None and shown.spread > float(model.spread.nanquantile(TOO_WIDE))
 
 
 def like(together: Sequence[Sequence[Shown]]) -> Condition:
     """Ask for what pictures show, a row for each set of pictures of one texture."""
     phi = torch.stack([torch.stack([shown.phi for shown in of_row]).mean(0) for of_row in together])
-    means = [torch.stack([shown.tiles.mean((0, 2, 3)) for shown in of_row]).mean(0) for of_row in together]
-    return Condition(phi, torch.stack(means)[..., None, None])
+    means = [means_of(torch.cat([shown.tiles for shown in of_row])) for of_row in together]
+    return Condition(phi, torch.stack([m for m, _ in means]), torch.stack([c for _, c in means]))

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from fgs.images.config import ContradictionError
 from fgs.images.endless import FLAT, Endless
 from fgs.images.model import Model
@@ -58,11 +60,13 @@ def stream_of(recipe: Recipe, patches: Patches) -> Stream:
 
 def flat_classes(patches: Patches) -> list[str]:
     """Name the classes whose contrast is mostly noise of the camera."""
-    sds = {
-        name: max(float((pixels.float() / 255).std()) for pixels in patches.training_pixels(y))
-        for y, name in enumerate(patches.classes)
-    }
-    return [name for name, sd in sds.items() if sd < FLAT]
+    contrasts = (max(map(_contrast, patches.training_pixels(y))) for y in range(len(patches.classes)))
+    return [name for name, sd in zip(patches.classes, contrasts, strict=True) if sd < FLAT]
+
+
+def _contrast(pixels: Tensor) -> float:
+    """Return the sd about the mean colour, rms over channels, in [0, 1]."""
+    return float((pixels.flatten(1).float() / 255).var(1).mean().sqrt())
 
 
 def unseen_patches(recipe: Recipe, folder: Path, known: Sequence[str]) -> tuple[Patches, list[Skipped]]:

@@ -5,6 +5,7 @@ import pickle
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ import torch
 from fgs.denoising import denoising_loss, inverse_variance, squared
 from fgs.embedding import centroid
 from fgs.images import run as runs
+from fgs.images import sources
 from fgs.images.config import ContradictionError, read_config
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.recipe import Recipe
 from fgs.images.run import Run
+from fgs.images.sources import chosen_classes
 from fgs.images.synthetic import draw_textures
 from fgs.networks.unet import PRESETS, GuidedUNet
 from fgs.noise import seeded
@@ -294,7 +297,7 @@ BAD = {
 def test_the_condition_is_the_mean_of_what_several_patches_say():
     """The loss of a recipe is that of Algorithm 2 with the centroid of `primes` patches for every group of pairs."""
     recipe = Recipe(batch=6, shared=3, primes=4, patch=8, p_drop=0.0, device="cpu", precision="float32")
-    patches, _, _ = runs.read_patches(recipe)
+    patches, _, _ = sources.read_patches(recipe)
     network = recipe.build_network(len(patches.classes))
     generator = seeded(5)
     x, x_prime, _ = patches.pairs(6, generator, 3, 4)
@@ -328,3 +331,63 @@ def test_a_setting_out_of_range_is_named(name):
     assert getattr(Recipe(), name) == asdict(Recipe())[name]
     with pytest.raises(ValueError, match=f"^{name}: must be"):
         Recipe(**{name: BAD[name]})
+
+
+ENDLESS = {"classes": "endless", "synthetic": 0.2, "patch": 12, "batch": 4, "device": "cpu", "precision": "float32"}
+
+
+@pytest.fixture
+def few_drawn(monkeypatch):
+    monkeypatch.setattr(sources, "SYNTHETIC", 3)
+    monkeypatch.setattr(sources, "SYNTHETIC_SIZE", 40)
+
+
+def test_endless_classes_go_on_to_the_bit(textures, tmp_path, few_drawn):
+    names = sorted(path.stem for path in textures.iterdir())
+    recipe = Recipe(data=(str(textures),), class_=tuple(names[:4]), unseen=str(textures), steps=6, **ENDLESS)
+    whole = Run.start(tmp_path / "whole", recipe)
+    for _ in whole.train():
+        pass
+    part = Run.start(tmp_path / "part", recipe)
+    for record in part.train():
+        if record.step == 3:
+            part.save()
+            break
+    resumed = Run.resume(tmp_path / "part", {})
+    for _ in resumed.train():
+        pass
+    for a, b in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert whole.unseen.classes == tuple(names[4:])
+    line = whole.metrics[-1]
+    assert len(line["psnr_unseen_right"]) == len(line["psnr_unseen_none"]) == len(line["sigma"])
+    assert load_model(tmp_path / "whole").recipe.unseen is None  # what ships names no folder
+
+
+def test_many_pictures_are_the_source_of_endless_classes_and_few_are_classes():
+    patches = SimpleNamespace(classes=("a",) * 64)
+    assert chosen_classes(Recipe(), patches) == "endless"
+    assert chosen_classes(Recipe(classes="fixed"), patches) == "fixed"
+    assert chosen_classes(Recipe(guidance="label"), patches) == "fixed"
+    assert chosen_classes(Recipe(), SimpleNamespace(classes=("a",) * 63)) == "fixed"
+    with pytest.raises(ValueError, match=r"^classes: "):
+        Recipe(classes="endless", guidance="label")
+
+
+def test_a_training_starts_at_other_weights_with_their_settings(run, textures, tmp_path):
+    model = load_model(run["features"])
+    asked = Recipe(data=(str(textures / "bricks.png"),), from_=str(run["features"]), steps=2, device="cpu")
+    recipe = asked.from_weights(model.recipe, {"steps", "device"})
+    assert (recipe.patch, recipe.preset, recipe.batch) == (model.patch, model.recipe.preset, model.recipe.batch)
+    assert recipe.learning_rate == model.recipe.learning_rate / 4
+    started = Run.start(tmp_path / "new", recipe)
+    for network in (started.network, started.trainer.network):
+        for a, b in zip(network.parameters(), model.network.parameters(), strict=True):
+            assert torch.equal(a, b)
+    for _ in started.train():  # of one picture, the one class
+        pass
+    assert started.patches.classes == ("bricks",)
+    assert "psnr_right" in started.metrics[-1]
+    assert "psnr_wrong" not in started.metrics[-1]
+    with pytest.raises(ValueError, match=r"^color: --from has False"):
+        Recipe(color=True).from_weights(model.recipe, {"color"})
