@@ -25,8 +25,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fgs.images.held_out import class_means
 from fgs.images.model import load_model
-from fgs.images.sources import read_patches
+from fgs.images.sources import patches_of, read_patches
 from fgs.training.checkpoints import load_checkpoint, save_checkpoint
 from script import fail
 
@@ -95,18 +96,18 @@ def pack(run: Path, laid: Path, file: Path) -> None:
     model = load_model(run)
     assert model.targets is not None
     assert model.spread is not None
-    assert model.covariance is not None
     recipe = replace(model.recipe, data=(str(laid / "unseen"),), class_=TWELVE, device="cpu")
+    trained, covariance = class_means(patches_of(model, [laid / "textures", laid / "photographs"]))
     twelve = model.showing(read_patches(recipe)[0])
     assert twelve.targets is not None
     assert twelve.covariance is not None
     _, about = load_checkpoint(run / "network.pt")
     spread = [model.spread, torch.full((len(TWELVE),), math.nan)]
     about |= {
-        "classes": [*model.classes, *TWELVE],
+        "classes": [*model.classes, *twelve.classes],
         "targets": torch.cat([model.targets, twelve.targets]).half(),
-        "means": torch.cat([model.means, twelve.means]).half(),
-        "covariance": torch.cat([model.covariance, twelve.covariance]).half(),
+        "means": torch.cat([trained, twelve.means]).half(),
+        "covariance": torch.cat([covariance, twelve.covariance]).half(),
         "spread": torch.cat(spread).half(),
     }
     network = model.network.half()

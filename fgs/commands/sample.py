@@ -31,6 +31,7 @@ from fgs.sampling import SISA
 FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
+AT_ONCE = 16  # classes that are sampled where none is named
 FEW_CALLS = 12  # of the network, for a sample of every class
 
 _what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
@@ -45,7 +46,9 @@ class Sample:
     """
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
-    class_: Annotated[tuple[str, ...], _what("A class; may be repeated. All classes if left out.", flag="--class")] = ()
+    class_: Annotated[
+        tuple[str, ...], _what("A class; may be repeated. If left out all, or some of many.", flag="--class")
+    ] = ()
     like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated: φ is averaged.")] = ()
     like_each: Annotated[tuple[Path, ...], _what("An image to sample the like of; each has its own row.")] = ()
     between: Annotated[tuple[str, str] | None, _what("Go from a class to another (Fig. 8).", metavar="A B")] = None
@@ -145,7 +148,9 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         return _unique(labels), ends.between(alphas)
     if asked.unguided or (model.targets is None and not asked.class_):
         return ["unguided"], model.unguided
-    names = asked.class_ or model.classes
+    names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
+    if len(names) < len(model.classes) and not asked.class_:
+        print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)
     return _unique(list(names)), model.condition(names)
 
 

@@ -106,12 +106,13 @@ def _train_together(asked: TrainImages) -> None:
 
 
 def _say_classes(run: Run, asked: TrainImages) -> None:
-    """Say which classes are trained on, where nothing was said of it, and which pictures are of no use."""
-    endless, count = run.recipe.classes == "endless", len(run.patches.classes)
+    """Say that classes are endless, if nothing was said of it, and which pictures are of no use then."""
+    if run.recipe.classes != "endless":
+        return
     if "classes" not in asked.given and not asked.resume:
-        how, other = ("the source of endless ones", "fixed") if endless else ("trained on as they are", "endless")
-        print(f"fgs: {count:,} classes, {how} (--classes {other} otherwise)", file=sys.stderr)
-    flat = flat_classes(run.patches) if endless else []
+        count = len(run.patches.classes)
+        print(f"fgs: endless classes are drawn from {count:,} pictures (--classes fixed otherwise)", file=sys.stderr)
+    flat = flat_classes(run.patches)
     if flat:
         more = f" and {len(flat) - NAMED} more" if len(flat) > NAMED else ""
         print(f"fgs: flat, of no use for endless classes: {', '.join(flat[:NAMED])}{more}", file=sys.stderr)
@@ -182,8 +183,9 @@ def _report(run: Run, as_json: bool) -> None:
     if as_json:
         print(json_text({"folder": str(run.folder), "step": run.trainer.step, "checks": run.metrics}))
         return
-    steps, classes = f"{run.trainer.step:,} steps in {run.trainer.seconds:.0f} s", len(run.patches.classes)
-    print(f"{run.folder}: {steps}, {classes} classes")
+    steps, count = f"{run.trainer.step:,} steps in {run.trainer.seconds:.0f} s", len(run.patches.classes)
+    classes = f"endless classes from {count:,} pictures" if run.recipe.classes == "endless" else f"{count} classes"
+    print(f"{run.folder}: {steps}, {classes}")
     if not run.metrics:
         return
     last = run.metrics[-1]

@@ -38,6 +38,10 @@ class Condition(NamedTuple):
     mean: Tensor
     covariance: Tensor | None = None
 
+    def row(self, k: int) -> "Condition":
+        """Ask for one of its rows."""
+        return Condition(*(None if part is None else part[[k]] for part in self))  # type: ignore[arg-type]
+
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
         assert self.phi is not None

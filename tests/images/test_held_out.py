@@ -33,7 +33,7 @@ class Flat:
 
 def test_right_wrong_and_no_condition(patches):
     x, y = patches.held_out(4)
-    estimates = denoise(Flat(), class_features(Flat(), patches), x, y, 0.1)
+    estimates = denoise(Flat(), class_features(Flat(), patches).phi, x, y, 0.1)
     torch.testing.assert_close(estimates["right"], x)
     grays = torch.tensor(GRAYS) / 255
     wrong = (estimates["wrong"][:, 0, 0, 0, None] - grays).abs().argmin(1)
@@ -54,13 +54,17 @@ def test_means_are_of_the_patches_trained_on():
         places.append((size - 7) * (size * 3 // 4 - 7))
     patches = Patches({"a": of_class, "b": of_class[:1]}, 8)
     assert patches.counts.tolist() == [sum(places), places[0]]
-    means = class_means(patches, n=4000)
+    means, covariance = class_means(patches, n=4000)
     assert means.shape == (2, 3, 1, 1)
     share = places[0] / sum(places)
     weighted = share * torch.tensor([10.0, 20, 30]) + (1 - share) * torch.tensor([40.0, 80, 120])
     error = 90 * math.sqrt(share * (1 - share) / 4000)  # of the share of the one among those drawn, in the third colour
     torch.testing.assert_close(255 * means[0].flatten(), weighted, rtol=0, atol=4 * error)
     torch.testing.assert_close(255 * means[1].flatten(), torch.tensor([10.0, 20, 30]))
+    apart = torch.tensor([30.0, 60, 90])
+    expected = share * (1 - share) * apart[:, None] * apart  # of two colours
+    torch.testing.assert_close(255**2 * covariance[0] / 64, expected, rtol=0.1, atol=0)
+    torch.testing.assert_close(covariance[1], torch.zeros(3, 3))
 
 
 def test_psnr_of_errors_that_are_known(patches):
@@ -71,7 +75,8 @@ def test_psnr_of_errors_that_are_known(patches):
 
 
 def test_nearest_centroids(patches):
-    centroids = class_features(Flat(), patches)
+    centroids, spread = class_features(Flat(), patches)
+    torch.testing.assert_close(spread, torch.zeros(3), rtol=0, atol=1e-4)
     torch.testing.assert_close(centroids[:, 0], torch.tensor(GRAYS) / 255)
     assert nearest_centroid_accuracy(Flat(), centroids, patches) == 1
     assert nearest_centroid_accuracy(Flat(), centroids.roll(1, 0), patches) == 0
