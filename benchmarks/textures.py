@@ -13,7 +13,7 @@ from fgs.evaluation.samples import ENOUGH, fit_judge
 from fgs.figures import image_grid
 from fgs.images import Model
 from fgs.images.conditions import sample_rows
-from fgs.images.sources import patches_of
+from fgs.images.sources import patches_of, unseen_patches
 from fgs.measures import TextureJudge, energy_distance
 from fgs.noise import known_schedule
 from fgs.sampling import SISA, StepByStep, within
@@ -83,7 +83,7 @@ def distance_over_floor(judge: TextureJudge, x: Tensor) -> float:
 
 
 def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | None) -> ImageCase:
-    """Read the photographs that a model was trained on, and return its case.
+    """Read the photographs that a model was trained on, of endless classes others, and return its case.
 
     Args:
         model: guided, by features or labels.
@@ -103,7 +103,12 @@ def image_case(model: Model, data: Path | None, n: int, seed: int, many: int | N
             raise NoPhotographsError(f"data: {reason}; name their folder, or set {PHOTOGRAPHS}")
         data = Path(os.environ[PHOTOGRAPHS])
     try:
-        judge = fit_judge(patches_of(model, [data] if data else []), max(ENOUGH, n))
+        if model.recipe.classes == "endless" and data:
+            patches, _ = unseen_patches(replace(model.recipe, device="cpu"), data, model.trained_on)
+            model = model.showing(patches)
+        else:
+            patches = patches_of(model, [data] if data else [])
+        judge = fit_judge(patches, max(ENOUGH, n))
     except ValueError as error:
         raise NoPhotographsError(f"data: {str(error).partition(': ')[2]}") from None
     except OSError as error:
@@ -119,8 +124,7 @@ def draw_budgets(case: ImageCase, sampler: str, budgets: Sequence[int], path: Pa
     """
     few = torch.linspace(0, len(case.model.classes) - 1, min(SHOWN, len(case.model.classes))).round().long()
     names = tuple(case.model.classes[k] for k in few)
-    targets, means = case.model.condition(names)
-    model = replace(case.model, classes=names, targets=targets, means=means)
+    model = case.model.only(names)
     small = replace(case, model=model, n=1)
     columns: dict[str, StepByStep] = {}
     for calls in budgets:

@@ -89,6 +89,29 @@ def test_like_a_photograph(fgs, run, photo, tmp_path):
     assert "RUN: needs a network guided by features" in err
 
 
+def test_pictures_of_one_texture_share_a_row_unless_each_has_its_own(fgs, run, photo, textures, tmp_path):
+    two = [photo, sorted(textures.iterdir())[0]]
+    for option, rows in (("--like", 1), ("--like-each", 2)):
+        arguments = [part for path in two for part in (option, path)]
+        out = tmp_path / option
+        assert fgs("sample", run["features"], *arguments, "--n", 1, *QUICK, "--out", out)[0] == 0
+        with np.load(out / "samples.npz") as arrays:
+            assert len(arrays["classes"]) == rows
+    code, _, err = fgs("sample", run["features"], "--like", photo, "--like-each", photo, "--out", tmp_path / "no")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_the_list_names_and_draws_every_class(fgs, run, tmp_path):
+    code, out, err = fgs("sample", run["features"], "--list", *QUICK, "--out", tmp_path / "list")
+    assert code == 0
+    assert out.split() == list(load_model(run["features"]).classes)
+    assert "classes.png: a sample of each" in err
+    with Image.open(tmp_path / "list/classes.png") as sheet:
+        assert sheet.size == (4 * (60 + 8), 60 + 22)
+    assert [path.name for path in (tmp_path / "list").iterdir()] == ["classes.png"]
+    assert fgs("sample", run["features"], "--list", "--unguided", "--out", tmp_path / "no")[0] == 2
+
+
 def test_what_is_asked_for_twice_is_kept_twice(fgs, run, tmp_path):
     name = load_model(run["features"]).classes[0]
     assert fgs("sample", run["features"], *["--class", name] * 2, "--n", 1, *QUICK, "--out", tmp_path / "out")[0] == 0

@@ -71,6 +71,24 @@ def test_the_report_holds_its_figures_and_asks_for_nothing(report):
     assert "<script" not in page
 
 
+def test_classes_are_chosen_and_unseen_ones_need_no_others(fgs, run, textures, tmp_path):
+    names = load_model(run["features"]).classes
+    asked = [part for name in names[:2] for part in ("--class", name)]
+    code, out, err = fgs("evaluate", run["features"], *asked, *QUICK, "--out", tmp_path / "out", "--json")
+    assert (code, err) == (0, "")
+    assert set(json.loads(out)["samples"]["classes"]) == set(names[:2])
+    checkpoint = tmp_path / "network.pt"
+    shutil.copy(run["features"] / "network.pt", checkpoint)
+    code, out, err = fgs("evaluate", checkpoint, "--unseen", textures, *QUICK, "--out", tmp_path / "alone", "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert set(found) == {"unseen"}
+    assert not set(found["unseen"]["samples"]["classes"]) & set(names)
+    assert fgs("evaluate", run["features"], "--class", "nothing", "--out", tmp_path / "no")[0] == 2
+    code, _, err = fgs("evaluate", run["none"], "--unseen", textures, "--out", tmp_path / "no")
+    assert (code, "unseen: is for runs of --guidance features" in err) == (2, True)
+
+
 def test_a_network_of_the_mixture_is_measured_as_far_as_it_goes(fgs, run, tmp_path):
     code, out, err = fgs("evaluate", run["none"], *QUICK, "--out", tmp_path / "out", "--json")
     assert (code, err) == (0, "")

@@ -170,3 +170,22 @@ def test_fewer_than_two_classes_are_an_error(tmp_path):
     (tmp_path / "b.png").touch()
     with pytest.raises(ValueError, match=r"data: .* has 1 classes that can be used, of 2 .*b.png: empty"):
         read_images(tmp_path, 10)
+
+
+def test_several_folders_and_one_file(tmp_path):
+    gray = torch.full((1, 40, 40), 90, dtype=torch.uint8)
+    for folder, names in {"a": ("wall", "floor"), "b": ("wall", "roof")}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            write_image(tmp_path / folder / f"{name}.png", gray + len(folder + name))
+    folders = [tmp_path / "a", tmp_path / "b"]
+    images, skipped = read_images(folders, 10)
+    assert (list(images), skipped) == (["floor", "wall", "roof", "b_wall"], [])
+    assert list(read_images(folders, 10, only=["b_wall", "roof"])[0]) == ["roof", "b_wall"]
+    with pytest.raises(ValueError, match=r"^class: .*/a and .*/b has no rof; did you mean roof\?"):
+        read_images(folders, 10, only=["rof"])
+    images, _ = read_images(tmp_path / "a/wall.png", 10, fewest=1)
+    assert list(images) == ["wall"]
+    write_image(tmp_path / "b/b_wall.png", gray)
+    with pytest.raises(ValueError, match=r"^data: two classes of .*/b would be named b_wall"):
+        read_images(folders, 10)

@@ -16,6 +16,7 @@ from fgs.images.model import load_model
 from fgs.images.patches import Patches, draw_images, read_images
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
+from fgs.images.shown import is_no_texture, look_at
 from fgs.training.checkpoints import read_data
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +92,19 @@ def test_the_colour_of_samples_is_that_of_what_is_shown(fgs, tmp_path):
         mean, covariance = means_of(tiles)
         away = (x.mean((2, 3)) - mean[:, 0, 0]).square().mean(0).sqrt()
         assert (away < 2 * (covariance.diagonal() / 32**2).sqrt() + 0.01).all()
+
+
+def test_a_picture_of_many_things_is_no_texture(model, fgs, tmp_path):
+    drawn = [images[0] for images in draw_images(classes=4, size=96, color=True, seed=6).values()]
+    drawn[0], drawn[3] = drawn[0] // 4, 255 - drawn[3] // 4  # as if of things in light and shade
+    write_image(tmp_path / "many.png", torch.cat([torch.cat(drawn[:2], 1), torch.cat(drawn[2:], 1)], 2))
+    write_image(tmp_path / "one.png", drawn[1])
+    assert is_no_texture(model, look_at(model, tmp_path / "many.png", 1))
+    assert not is_no_texture(model, look_at(model, tmp_path / "one.png", 1))
+    asked = ["--like", tmp_path / "many.png", "--downscale", 1, "--n", 1, "--steps", 8]
+    _, _, err = fgs("sample", *asked, "--out", tmp_path / "out")
+    assert err.count("\n") == 1
+    assert "many.png: its parts differ in φ" in err
 
 
 def test_it_tells_photographs_that_it_was_never_trained_on(model, twelve, patches):
