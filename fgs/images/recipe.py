@@ -173,8 +173,8 @@ class Recipe:
                 raise ValueError(f"{name}: --from has {getattr(model, name)}; leave it out")
         kept = {name: getattr(model, name) for name in TAKEN_ON}
         lower = {"learning_rate": model.learning_rate / 4}  # measured: benchmarks/README.md
-        own = {name: getattr(self, name) for name in (*given, "data", "class_", "from_")}
-        return Recipe(**(kept | lower | {name: value for name, value in own.items() if name in FIELDS}))
+        own = {name: getattr(self, name) for name in FIELDS & {*given, "data", "class_", "from_"}}
+        return Recipe(**(kept | lower | own))
 
     def on_this_machine(self) -> "Recipe":
         """Return the recipe with the device and the precision that "auto" stands for here.

@@ -165,3 +165,17 @@ def test_killed_ten_times_it_ends_as_if_it_never_was(tmp_path):
     assert one["step"] == other["step"] == 400
     for kind in ("network", "average"):
         assert all(torch.equal(one[kind][key], other[kind][key]) for key in one[kind])
+
+
+def test_from_other_weights(fgs, run, textures, tmp_path):
+    one = textures / "bricks.png"
+    arguments = ["--from", run["features"], "--data", one, "--steps", 2, "--device", "cpu"]
+    code, out, err = fgs("train-images", *arguments, "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert "2 steps" in out
+    code, _, err = fgs("train-images", *arguments, "--preset", "medium", "--out", tmp_path / "no")
+    assert (code, err) == (2, "fgs: --preset: --from has small; leave it out\n")
+    code, _, err = fgs("train-images", "--from", tmp_path / "nowhere", "--out", tmp_path / "no")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("fgs: --from: ")
+    assert fgs("sample", tmp_path / "out", "--n", 1, "--steps", 8, "--beta", 0.9, "--out", tmp_path / "samples")[0] == 0
