@@ -184,7 +184,9 @@ def _report(run: Run, as_json: bool) -> None:
         print(json_text({"folder": str(run.folder), "step": run.trainer.step, "checks": run.metrics}))
         return
     steps, count = f"{run.trainer.step:,} steps in {run.trainer.seconds:.0f} s", len(run.patches.classes)
-    classes = f"endless classes from {count:,} pictures" if run.recipe.classes == "endless" else f"{count} class{"es" * (count != 1)}"
+    classes = f"{count:,} class{'es' if count > 1 else ''}"
+    if run.recipe.classes == "endless":
+        classes = f"endless classes from {count:,} pictures"
     print(f"{run.folder}: {steps}, {classes}")
     if not run.metrics:
         return
