@@ -21,6 +21,7 @@ from fgs.evaluation import (
     sections,
     write_report,
 )
+from fgs.evaluation.measure import MANY
 from fgs.images import Model, load_model
 from fgs.images.config import ContradictionError, read_config
 from fgs.images.model import load_companion
@@ -44,19 +45,12 @@ class Evaluate:
     """
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
-    data: Annotated[
-        tuple[Path, ...], Option("Folder with the images trained on; may be repeated; those of the run if left out.")
-    ] = ()
-    class_: Annotated[
-        tuple[str, ...],
-        Option("A class to measure; may be repeated. At most twelve, spread evenly, if left out.", flag="--class"),
-    ] = ()
+    data: Annotated[tuple[Path, ...], Option("Folder with the images trained on; that of the run if left out.")] = ()
+    class_: Annotated[tuple[str, ...], Option("A class to measure; of many, twelve if left out.", flag="--class")] = ()
     unconditional: Annotated[Path | None, _against("Run of --guidance none.")] = None
     label: Annotated[Path | None, _against("Run of --guidance label: labels and CFG.")] = None
     single: Annotated[Path | None, _against("Run of --guidance none on one class alone.")] = None
-    unseen: Annotated[
-        Path | None, Option("Folder of images to measure as classes; those trained on are passed over.")
-    ] = None
+    unseen: Annotated[Path | None, Option("Folder of images to measure as classes, but for those trained on.")] = None
     n: Annotated[int, Option("Samples of each class.", panel="How")] = 64
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for report.html, report.json and figures.")] = Path("evaluation")
@@ -107,7 +101,8 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
     bank = None
     if data is not None:
         trained = model.only(model.trained_on)
-        few = trained.classes[:: -(-len(trained.classes) // SHOWN)] if data else trained.classes
+        count = len(trained.classes)
+        few = trained.classes[:: -(-count // SHOWN)] if data and count > MANY else trained.classes
         of = trained.only(asked.class_ or few)
         others = _companions(trained, asked.companions())
         if "label" in others:

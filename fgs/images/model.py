@@ -162,20 +162,13 @@ class Model:
         image = self.read(path, self.patch, downscale)
         return image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch).flatten(1, 2).transpose(0, 1)
 
-    def phi(self, x: Tensor) -> Tensor:
-        """Return the centroid of φ over images that need not be of any class it knows, (F,).
-
-        Args:
-            x: (N, C, H, W) in [0, 1].
+    @torch.no_grad()
+    def features(self, x: Tensor) -> Tensor:
+        """Return φ of images, (N, C, H, W) in [0, 1], that need not be of any class it knows, (N, F).
 
         Raises:
             ValueError: the network has no features.
         """
-        return self.features(x).mean(0)
-
-    @torch.no_grad()
-    def features(self, x: Tensor) -> Tensor:
-        """Return φ of every image, (N, F); argument and error as those of `phi`."""
         if not isinstance(self.network, GuidedUNet):
             raise ValueError("RUN: needs a network guided by features; this one was trained otherwise")
         parts = (x[first : first + BATCH] for first in range(0, len(x), BATCH))

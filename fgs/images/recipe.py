@@ -84,13 +84,10 @@ class Recipe:
     """
 
     data: Annotated[
-        tuple[str, ...],
-        _data("Folder with a class an image or folder, or one image; may be repeated. Synthetic textures if left out."),
+        tuple[str, ...], _data("Folder with a class an image or folder, or an image; drawn if unsaid.")
     ] = ()
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
-    classes: Annotated[
-        str, _data("Those of --data, or new ones made of them without end; auto: of many.", "auto|fixed|endless")
-    ] = "auto"
+    classes: Annotated[str, _data("Those of --data, or new ones made of many.", "auto|fixed|endless")] = "auto"
     synthetic: Annotated[float, _data("Share of endless classes that the library draws.")] = 0.1
     unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
     color: Annotated[bool, _data("RGB instead of gray.")] = False
@@ -102,9 +99,7 @@ class Recipe:
     normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
     least_contrast: Annotated[float, _data("Stretch images of lower sd to this; faint ones are hard to learn.")] = 0.0
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
-    from_: Annotated[
-        str | None, _method("Start at the weights of a run, or shipped; its settings and a lower rate.", flag="--from")
-    ] = None
+    from_: Annotated[str | None, _method("Run, or shipped, whose weights to start at.", flag="--from")] = None
     guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
     preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "|".join(PRESETS))] = "small"
     p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
