@@ -25,6 +25,7 @@ from fgs.images.model import load_companion
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
+from fgs.networks import GuidedUNet
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 
@@ -32,6 +33,7 @@ FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 AT_ONCE = 16  # classes that are sampled where none is named
+TO_ENLARGE = 8  # samples that tell φ at another size
 FEW_CALLS = 12  # of the network, for a sample of every class
 
 _what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
@@ -95,10 +97,14 @@ def sample(asked: Sample) -> None:
         if asked.list_:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
+        usual = condition
         condition, size = _start(model, asked, condition)
         if asked.release_at is not None:
             condition = condition._replace(covariance=None)  # the mean would go on guiding
         score = _score(model, asked, guided=condition.phi is not None)
+    if size != (model.patch, model.patch) and isinstance(model.network, GuidedUNet) and condition.phi is not None:
+        drawn = sample_rows(model.network, usual, TO_ENLARGE, asked.how.build(), (model.patch,) * 2, asked.how.seed)
+        condition = condition.at_size(model.network, drawn, size)
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:

@@ -75,13 +75,7 @@ def denoise_held_out(
 
 
 class ClassFeatures(NamedTuple):
-    """φ of classes.
-
-    Attributes:
-        phi: (classes, F) the centroids φ_y.
-        spread: (classes,) rms distance of φ of a patch from the centroid of its class, every channel in units of its sd
-            over the centroids.
-    """
+    """Centroids φ_y (classes, F), and the rms distances of φ of a patch from them in the units of `unit_of`."""
 
     phi: Tensor
     spread: Tensor
@@ -106,12 +100,7 @@ def unit_of(phi: Tensor) -> Tensor:
 
 
 class ClassMeans(NamedTuple):
-    """The mean over pixels of patches of d pixels.
-
-    Attributes:
-        mean: (classes, C, 1, 1) m_y, its mean over each class.
-        covariance: (classes, C, C) Σ_y, d times its covariance.
-    """
+    """Of the mean over d pixels: m_y, (classes, C, 1, 1), and Σ_y, d times its covariance, (classes, C, C)."""
 
     mean: Tensor
     covariance: Tensor

@@ -154,11 +154,7 @@ class Recipe:
         return cls(**{**BEFORE, **stored, **names})
 
     def from_weights(self, model: "Recipe", given: Collection[str]) -> "Recipe":
-        """Return it with all that weights to start at settle, and what they were trained with if nothing else is given.
-
-        Args:
-            model: the recipe of the weights.
-            given: names of the settings that were asked for.
+        """Return it with what weights to start at, of the recipe `model`, settle, and else what was given.
 
         Raises:
             ValueError: something else is asked for; the message begins with its name.

@@ -20,15 +20,7 @@ TOO_WIDE = 0.99  # quantile of the spread of φ over the classes trained on, bey
 
 
 class Shown(NamedTuple):
-    """A picture as it is looked at.
-
-    Attributes:
-        path: of its file.
-        downscale: pixels a side that are averaged.
-        tiles: (n, C, patch, patch) patches of it in [0, 1].
-        phi: (F,) their mean φ.
-        spread: rms distance of φ of a patch from it, in the units of `ClassFeatures`.
-    """
+    """A picture averaged by `downscale`, as tiles (n, C, patch, patch) in [0, 1], their mean φ (F,), and its spread."""
 
     path: Path
     downscale: int

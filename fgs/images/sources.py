@@ -108,11 +108,7 @@ def patches_of(model: Model, data: Sequence[Path]) -> Patches:
 
 
 def check_hashes(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Check that images are those that a run was started with.
-
-    Raises:
-        ContradictionError: they are not.
-    """
+    """Check that images are those that a run was started with; else ContradictionError."""
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
         raise ContradictionError(f"data: the images have changed since the run was started: {', '.join(changed)}")
