@@ -145,6 +145,6 @@ lesson.end()
 # **Exercises** (answers in `answers.md`)
 #
 # 1. By Eq. 8 guidance at small σ is linear in φ' − φ(x_σ), so the gain of the right φ should vanish with it. Does it in
-#    your figure? Dashed, even a wrong φ gains at σ = .02. So what is s(x_σ, 0) there?
+#    your figure? What differs between s(x_σ, φ') and s(x_σ, 0) beside φ?
 # 2. At σ = 1 the noise is five to ten times the contrast of an image. What in x̂ can come from x_σ, and what from φ?
 # 3. Which class would you expect to harm another the least? Look at `torch.cdist(model.targets, model.targets)`.

@@ -102,11 +102,10 @@ def sample(asked: Sample) -> None:
         if asked.release_at is not None:
             condition = condition._replace(covariance=None)  # the mean would go on guiding
         score = _score(model, asked, guided=condition.phi is not None)
-    if size != (model.patch, model.patch) and isinstance(model.network, GuidedUNet) and condition.phi is not None:
-        drawn = sample_rows(model.network, usual, TO_ENLARGE, asked.how.build(), (model.patch,) * 2, asked.how.seed)
-        condition = condition.at_size(model.network, drawn, size)
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
+        if size != (model.patch, model.patch) and isinstance(model.network, GuidedUNet) and condition.phi is not None:
+            condition = condition.at_size(model.network, _usual_size(model, usual, asked.how), size)
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:
             x = sample_rows(score, condition, n, sampler, size, asked.how.seed, partial(advance, "sampling"))
         seconds = time.perf_counter() - begin
@@ -127,6 +126,14 @@ def sample(asked: Sample) -> None:
         print(f"{out / 'classes.png'}: a sample of each", file=sys.stderr)
     else:
         print(f"{out}: {len(labels)} × {n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
+
+
+def _usual_size(model: Model, condition: Condition, how: HowToSample) -> Tensor:
+    """Sample a few images at the size trained on, which tell φ at another."""
+    sampler, size = how.build(), (model.patch, model.patch)
+    with step_bar(sampler.planned_steps() * len(condition.mean) * TO_ENLARGE, "image steps") as advance:
+        told = partial(advance, "φ at that size")
+        return sample_rows(model.network, condition, TO_ENLARGE, sampler, size, how.seed, told)
 
 
 def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
