@@ -163,7 +163,7 @@ class Recipe:
             if name in given and getattr(self, name) != getattr(model, name):
                 raise ValueError(f"{name}: --from has {getattr(model, name)}; leave it out")
         kept = {name: getattr(model, name) for name in TAKEN_ON}
-        lower = {"learning_rate": model.learning_rate / 4}  # measured: benchmarks/README.md
+        lower = {"learning_rate": model.learning_rate / 4}  # the weights are near their end
         own = {name: getattr(self, name) for name in FIELDS & {*given, "data", "class_", "from_"}}
         return Recipe(**(kept | lower | own))
 
