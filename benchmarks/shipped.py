@@ -13,6 +13,8 @@ some shift; what is like one of the twelve is in no folder.
 
 `python benchmarks/shipped.py pack RUN OUT FILE` makes of a run on those the file that ships: weights and φ_y in half
 precision, of every class trained on and of the twelve, which it knows by φ alone.
+
+`python benchmarks/shipped.py show OUT/unseen FILE NAME …` draws the pictures of docs/shipped.md.
 """
 
 import math
@@ -22,11 +24,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from fgs.images.conditions import sample_rows
 from fgs.images.held_out import class_means
 from fgs.images.model import load_model
+from fgs.images.reading import Preparation, read_image
+from fgs.images.samplers import HowToSample
+from fgs.images.shown import like, look_at
 from fgs.images.sources import patches_of, read_patches
 from fgs.training.checkpoints import load_checkpoint, save_checkpoint
 from script import fail
@@ -115,12 +121,41 @@ def pack(run: Path, laid: Path, file: Path) -> None:
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {len(about['classes'])} classes, step {about['step']:,}")
 
 
+def show(unseen: Path, out: Path, *names: str) -> None:
+    """Draw textures that were never trained on: a piece of each, and samples of 1, 2 and 4 times the patch."""
+    model, sampler = load_model(), HowToSample().build()
+    asked = like([[look_at(model, unseen / f"{name}.png", 1)] for name in names])
+    told = sample_rows(model.network, asked, 8, sampler, (32, 32), 0)
+    drawn = [told[:, k] for k in range(3)]
+    for side in (64, 128):
+        larger = asked.at_size(model.network, told, (side, side))
+        drawn.append(sample_rows(model.network, larger, 1, sampler, (side, side), 1)[:, 0])
+    zoom, down = 2, 280
+    sheet = Image.new("RGB", (zoom * (64 + 3 * 32 + 64 + 128) + 5 * 8, down * len(names)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, name in enumerate(names):
+        pieces = [read_image(unseen / f"{name}.png", Preparation(color=True))[:, :64, :64]]
+        pieces += [(255 * x[row].clamp(0, 1)).round().to(torch.uint8) for x in drawn]
+        left = 0
+        for piece in pieces:
+            image = Image.fromarray(piece.permute(1, 2, 0).numpy())
+            large = image.resize((zoom * image.width, zoom * image.height), Image.Resampling.NEAREST)
+            sheet.paste(large, (left, down * row + 16))
+            left += large.width + 8
+        pen.text((0, down * row + 2), name.replace("_", " "), fill="black")
+    sheet.save(out)
+
+
 def main() -> None:
-    """Lay out or pack."""
+    """Lay out, pack, or show."""
     tasks = {"lay": lay, "pack": pack}
-    if len(sys.argv) != 5 or sys.argv[1] not in tasks:
-        fail("usage: python benchmarks/shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, or pack RUN OUT FILE")
-    tasks[sys.argv[1]](*map(Path, sys.argv[2:]))
+    arguments = sys.argv[2:]
+    if sys.argv[1:2] == ["show"] and len(arguments) > 2:
+        show(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
+    elif len(arguments) == 3 and sys.argv[1] in tasks:
+        tasks[sys.argv[1]](*map(Path, arguments))
+    else:
+        fail("usage: shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, pack RUN OUT FILE, or show UNSEEN FILE NAME …")
 
 
 if __name__ == "__main__":
