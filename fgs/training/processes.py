@@ -24,6 +24,9 @@ def process_group() -> Iterator[None]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
         return
+    # the first step of an optimiser imports it, and what is imported while there is a group keeps the group for good
+    import torch._dynamo
+
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
@@ -37,7 +40,7 @@ def process_group() -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         raise
     finally:
-        # what is left of a DistributedDataParallel would keep the group, whose threads abort a process that exits
+        # a group that something keeps has threads that now and then abort a process that exits
         gc.collect()
         distributed.destroy_process_group()
 
