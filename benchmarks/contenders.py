@@ -76,7 +76,10 @@ class PlainUNet(GuidedUNet):
 def ours(recipe: Recipe, patches: Patches) -> Contender:
     """Return a step as `fgs train-images` takes it."""
     network = recipe.build_network(len(patches.classes))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.device == "cuda" and isinstance(network, GuidedUNet):
+        network.compile()
+        network.features = torch.compile(network.features)  # type: ignore[method-assign]
     loss, optimizers = recipe.build_loss(patches, len(patches.classes)), OPTIMIZERS[recipe.optimizer]
     steps = Trainer(network, loss, Budget(10**6), 1e-4, optimizers=optimizers).run()
     return Contender(f"fgs, {recipe.precision}", count(network), lambda: next(steps))
@@ -100,13 +103,14 @@ def plain(recipe: Recipe, patches: Patches) -> Contender:
 
 def _step(network: nn.Module, denoise: Denoise, recipe: Recipe, patches: Patches) -> Step:
     """Return a step of Adam on the plain loss."""
+    network.to(recipe.device)
     optimizer = torch.optim.Adam(network.parameters(), 1e-4, foreach=False)
     generator = seeded(0)
 
     def step() -> None:
         x, x_prime, _ = patches.pairs(recipe.batch, generator)
-        sigma = torch.rand(len(x), 1, 1, 1, generator=generator)
-        z = torch.randn(x.shape, generator=generator)
+        sigma = torch.rand(len(x), 1, 1, 1, generator=generator).to(x)
+        z = torch.randn(x.shape, generator=generator).to(x)
         loss = (denoise(x + sigma * z, sigma.flatten(), x_prime) + sigma * z).square().mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -271,8 +271,8 @@ def test_every_sampler_has_a_look_of_its_own():
 )
 def test_the_peak_in_bfloat16_is_measured_where_it_is_higher(monkeypatch, capsys, precision, words):
     monkeypatch.setattr(training, "best_precision", lambda device: precision)
-    monkeypatch.setattr(training, "matrix_peak", lambda dtype: 1e12 if dtype == torch.float32 else 2e12)
-    about = training.machine()
+    monkeypatch.setattr(training, "matrix_peak", lambda dtype, device: 1e12 if dtype == torch.float32 else 2e12)
+    about = training.machine("cpu")
     assert about["peak_bfloat16"] == (2e12 if precision == "bfloat16" else None)
     training.print_timings(about, [])
     assert words in capsys.readouterr().out

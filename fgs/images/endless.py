@@ -12,8 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from fgs.images.windows import Region, Windows
-
 ROOM = 1.25  # sides of a picture, in patches, that leave x and x' different places
 FLAT = 0.02  # sd of a picture whose contrast is mostly noise of the camera
 CONTRASTS = (0.04, 0.3)  # sd of a class
@@ -52,6 +50,7 @@ class Endless:
         synthetic: more pictures, which make up `share` of the classes.
         share: in [0, 1].
         variation: how classes differ that are drawn from one picture.
+        twice: share of batches in which x, not x', has twice the sides where there is room: φ shall serve any size.
         device: where the pixels are kept and batches are made.
 
     Raises:
@@ -65,9 +64,11 @@ class Endless:
         synthetic: Sequence[Tensor] = (),
         share: float = 0.0,
         variation: Variation = USUAL,
+        twice: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.patch, self.variation, self.device, self.share = patch, variation, torch.device(device), share
+        self.patch, self.share, self.twice = patch, share, twice
+        self.variation, self.device = variation, torch.device(device)
         real = [level for picture in pictures for level in _pyramid(picture, variation.scales, patch)]
         drawn = [level for picture in synthetic for level in _pyramid(picture, variation.scales, patch)]
         levels, self.real = [*real, *drawn], len(real)
@@ -75,10 +76,10 @@ class Endless:
             raise ValueError(
                 f"data: no picture has {math.ceil(ROOM * patch)} pixels a side, which endless classes need"
             )
-        widths = torch.tensor([level.shape[2] for level in levels])
-        sizes = torch.tensor([level[0].numel() for level in levels])
-        regions = [[Region(k, 0, 0, level.shape[1], level.shape[2])] for k, level in enumerate(levels)]
-        self._windows = Windows(regions, widths, sizes.cumsum(0) - sizes, patch, 1)
+        self.sides = torch.tensor([level.shape[1:] for level in levels])
+        sizes = self.sides.prod(1)
+        self.begin = sizes.cumsum(0) - sizes  # of each in the row of all pixels
+        self.roomy = {k: (self.sides.amin(1) >= ROOM * k * patch).nonzero()[:, 0] for k in (1, 2)}
         self.pixels = torch.cat([level.flatten(1) for level in levels], 1).to(self.device)
         moments = [torch.var_mean(level.flatten(1).double() / 255, 1, correction=0) for level in levels]
         self.mean = torch.stack([mean for _, mean in moments]).float()
@@ -87,24 +88,32 @@ class Endless:
     def pairs(
         self, n: int, generator: Generator | None = None, shared: int = 1, primes: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw pairs as `Patches.pairs` does, but each group of `shared` is of a class of its own; y numbers those."""
-        groups = n // shared
-        level, recolor, turns = self._classes(groups, generator)
+        """Draw pairs as `Patches.pairs` does, but each group of `shared` is of a class of its own; y numbers those.
+
+        Where x has twice the sides a group has a quarter of them, one at the least.
+        """
+        groups, k = n // shared, 1
+        if self.twice and len(self.roomy[2]) and float(torch.rand((), generator=generator)) < self.twice:
+            shared, k = max(1, shared // 4), 2
+        level, recolor, turns = self._classes(groups, generator, self.roomy[k])
         drawn = []
-        for each in (shared, primes):
+        for each, side in ((shared, k * self.patch), (primes, self.patch)):
             of = torch.arange(groups).repeat_interleave(each)
-            number = torch.rand(len(of), dtype=torch.float64, generator=generator) * self._windows.counts[level[of]]
-            x = self._gather(level[of], number.long(), turns[of])
+            room = self.sides[level[of]] - side + 1
+            corner = (torch.rand(len(of), 2, dtype=torch.float64, generator=generator) * room).long()
+            x = self._gather(level[of], corner, side, turns[of])
             drawn.append(_recolored(x, *(part[of].to(self.device) for part in recolor)))
         return drawn[0], drawn[1], torch.arange(groups, device=self.device).repeat_interleave(shared)
 
-    def _classes(self, groups: int, generator: Generator | None) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-        """Draw classes: their picture and scale (G,), the change of colour M, b, and how they are turned (G, 3)."""
+    def _classes(
+        self, groups: int, generator: Generator | None, levels: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+        """Draw classes: their level of `levels` (G,), the change of colour M, b, and how they are turned (G, 3)."""
         how, u = self.variation, torch.rand(groups, 7, dtype=torch.float64, generator=generator)
-        synthetic = (u[:, 0] < self.share) & (len(self.sd) > self.real) | torch.tensor(self.real == 0)
-        first = torch.where(synthetic, self.real, 0)
-        count = torch.where(synthetic, len(self.sd) - self.real, self.real)
-        level = first + (u[:, 1] * count).long()
+        real = int((levels < self.real).sum())
+        synthetic = (u[:, 0] < self.share) & (len(levels) > real) | torch.tensor(real == 0)
+        first, count = torch.where(synthetic, real, 0), torch.where(synthetic, len(levels) - real, real)
+        level = levels[first + (u[:, 1] * count).long()]
         mean, sd = self.mean[level], self.sd[level]
         around = 2 * u.float() - 1
         contrast = (sd * (how.contrast * around[:, 2]).exp()).clamp(*CONTRASTS) / sd
@@ -122,12 +131,13 @@ class Endless:
         turns = torch.rand(groups, 3, generator=generator) < 0.5 * how.turned
         return level, (matrix.float(), offset.float()), turns
 
-    def _gather(self, level: Tensor, number: Tensor, turns: Tensor) -> Tensor:
-        begin, stride = self._windows.corners(level, number)
-        begin, stride, turns = (part.to(self.device) for part in (begin, stride, turns))
-        within = torch.arange(self.patch, device=self.device)
+    def _gather(self, level: Tensor, corner: Tensor, side: int, turns: Tensor) -> Tensor:
+        width = self.sides[level, 1]
+        begin = self.begin[level] + corner[:, 0] * width + corner[:, 1]
+        begin, width, turns = (part.to(self.device) for part in (begin, width, turns))
+        within = torch.arange(side, device=self.device)
         rows, columns = (torch.where(turns[:, k, None], within.flip(0), within) for k in (0, 1))
-        index = begin[:, None, None] + stride[:, None, None] * rows[:, :, None] + columns[:, None]
+        index = begin[:, None, None] + width[:, None, None] * rows[:, :, None] + columns[:, None]
         index = torch.where(turns[:, 2, None, None], index.mT, index)
         return self.pixels[:, index].transpose(0, 1).float() / 255
 

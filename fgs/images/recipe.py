@@ -40,12 +40,13 @@ WEIGHTS: dict[str, Weight] = {
 }
 """none: the paper's."""
 
-_LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon"}
+_LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon", "twice": 0.2}
+_PAPER = {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam", "twice": 0.0}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "small": _LIGHT,
     "medium": _LIGHT,
-    "paper": {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam"},
+    "paper": _PAPER,
 }
 """What a preset trains with: on two cores many light steps do more than few heavy ones."""
 
@@ -54,7 +55,7 @@ BY_PRESET: Any = None  # a field that is left at this takes the value of its pre
 OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 """adam: the paper's."""
 
-BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed"}
+BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed", "twice": 0.0}
 """What was no choice when older recipes were written."""
 
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
@@ -89,6 +90,9 @@ class Recipe:
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
     classes: Annotated[str, _data("Those of --data, or new ones made of many.", "auto|fixed|endless")] = "auto"
     synthetic: Annotated[float, _data("Share of endless classes that the library draws.")] = 0.1
+    twice: Annotated[
+        float, _data("Share of batches of endless classes that show x of twice the size; 0 for paper.")
+    ] = BY_PRESET
     unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
@@ -136,7 +140,7 @@ class Recipe:
             raise ValueError("least_contrast: --normalize brings all to one contrast; give one of the two")
         least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
         require(self, "patch", self.patch >= least, f"must be at least {least} for the preset {self.preset}")
-        for name in ("p_drop", "held_out", "synthetic"):
+        for name in ("p_drop", "held_out", "synthetic", "twice"):
             require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
         if self.classes == "endless" and self.guidance == "label":
             raise ValueError("classes: labels name classes that there are; give --classes fixed")
@@ -209,12 +213,13 @@ class Recipe:
 
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
-                return _centroids(network, x_prime, self.primes).repeat_interleave(self.shared, 0)
+                phi = _centroids(network, x_prime, self.primes)
+                return phi.repeat_interleave(len(y) // len(phi), 0)
             return nn.functional.one_hot(y, classes).float() if isinstance(network, LabelUNet) else None
 
         def loss(network: nn.Module, generator: Generator) -> Tensor:
             x, x_prime, y = stream.pairs(self.batch, generator, self.shared, self.primes)
-            mine = share(self.batch)
+            mine = share(len(x))
             x_prime, y = x_prime[share(len(x_prime))], y[mine]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))

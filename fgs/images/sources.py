@@ -55,7 +55,7 @@ def stream_of(recipe: Recipe, patches: Patches) -> Stream:
     pictures = [pixels for y in classes for pixels in patches.training_pixels(y)]
     drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, recipe.color, recipe.seed) if recipe.synthetic else {}
     synthetic = [image for of_class in drawn.values() for image in of_class]
-    return Endless(pictures, recipe.patch, synthetic, recipe.synthetic, device=recipe.device)
+    return Endless(pictures, recipe.patch, synthetic, recipe.synthetic, twice=recipe.twice, device=recipe.device)
 
 
 def flat_classes(patches: Patches) -> list[str]:

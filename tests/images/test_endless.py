@@ -40,10 +40,10 @@ def test_x_and_x_prime_of_a_group_are_changed_alike_and_groups_are_not():
 def test_patches_are_turned_pieces_of_the_picture():
     picture = torch.arange(15 * 16, dtype=torch.uint8).reshape(1, 15, 16)  # every pixel is another
     stream = Endless([picture], 8, variation=PLAIN)
-    number, turns = torch.randint(8 * 9, (400,), generator=seeded(1)), torch.rand(400, 3, generator=seeded(2)) < 0.5
-    patches = (255 * stream._gather(torch.zeros(400, dtype=torch.long), number, turns)).round().to(torch.uint8)[:, 0]
-    for patch, k, (down, across, swap) in zip(patches, number.tolist(), turns.tolist(), strict=True):
-        top, left = divmod(k, 9)
+    corner, turns = torch.randint(8, (400, 2), generator=seeded(1)), torch.rand(400, 3, generator=seeded(2)) < 0.5
+    patches = stream._gather(torch.zeros(400, dtype=torch.long), corner, 8, turns)
+    patches = (255 * patches).round().to(torch.uint8)[:, 0]
+    for patch, (top, left), (down, across, swap) in zip(patches, corner.tolist(), turns.tolist(), strict=True):
         piece = picture[0, top : top + 8, left : left + 8]
         piece = piece.flip(0) if down else piece
         piece = piece.flip(1) if across else piece
@@ -64,8 +64,8 @@ def test_a_scale_averages_blocks():
 
 def test_gray_and_contrast_stay_within_their_bounds_and_fill_them():
     stream = Endless([noise(k) for k in range(5)], 16, variation=Variation(scales=(1,)))
-    _, (matrix, offset), _ = stream._classes(4000, seeded(3))
-    level = stream._classes(4000, seeded(3))[0]
+    _, (matrix, offset), _ = stream._classes(4000, seeded(3), stream.roomy[1])
+    level = stream._classes(4000, seeded(3), stream.roomy[1])[0]
     sd = matrix[:, 0, 0].abs() * stream.sd[level]
     mean = matrix[:, 0, 0] * stream.mean[level, 0] + offset[:, 0]
     assert sd.min() >= CONTRASTS[0] - 1e-5
@@ -100,7 +100,7 @@ def test_hues_turn_colours_about_gray():
 @pytest.mark.parametrize(("share", "real"), [(0.25, 2), (0.0, 2), (0.25, 0)])
 def test_the_library_draws_its_share(share, real):
     stream = Endless([noise(k) for k in range(real)], 16, [noise(9), noise(8)], share, Variation(scales=(1,)))
-    level = stream._classes(3000, seeded(0))[0]
+    level = stream._classes(3000, seeded(0), stream.roomy[1])[0]
     expected = share if real else 1
     found = float((level >= real).double().mean())
     assert found == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 3000) + 1e-9)
@@ -112,3 +112,22 @@ def test_a_seed_says_all():
     first, again, other = (stream.pairs(8, seeded(seed), 4, 2) for seed in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
+
+
+def test_some_batches_show_x_of_twice_the_size_of_x_prime_and_of_the_same_class():
+    pictures = [noise(0, size=20), *(torch.full((1, 44, 40), 10 * k, dtype=torch.uint8) for k in range(5, 20))]
+    stream = Endless(pictures, 16, twice=0.3, variation=PLAIN)
+    assert stream.roomy[2].tolist() == list(range(1, 16))
+    generator, large, levels = seeded(0), 0, set()
+    for _ in range(400):
+        x, x_prime, y = stream.pairs(16, generator, 4, 2)
+        assert x_prime.shape == (8, 1, 16, 16)
+        if x.shape[-1] == 16:
+            assert (x.shape, y.tolist()) == ((16, 1, 16, 16), torch.arange(4).repeat_interleave(4).tolist())
+            continue
+        assert (x.shape, y.tolist()) == ((4, 1, 32, 32), [0, 1, 2, 3])
+        assert torch.equal(x[:, :, 0, 0], x_prime[::2, :, 0, 0])  # every picture but the first has one gray
+        large, levels = large + 1, levels | {round(255 * v) for v in x[:, 0, 0, 0].tolist()}
+    assert large == pytest.approx(120, abs=4 * math.sqrt(400 * 0.3 * 0.7))
+    assert len(levels) == 15
+    assert all(Endless([noise(k, size=39)], 16, twice=0.9).pairs(4, seeded(k))[0].shape[-1] == 16 for k in range(9))

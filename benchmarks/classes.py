@@ -1,0 +1,169 @@
+"""What makes a network take any texture: how many pictures, which changes of them, classes with labels or without end?
+
+`python benchmarks/classes.py LAID OUT [NAME …]` trains networks (`small`, colour) at equal steps, each with one choice
+changed, and samples the textures of LAID/unseen with each (LAID: see `shipped.py lay`). OUT gets a file a network, so
+that a run that was stopped goes on; without names all are made.
+
+`python benchmarks/classes.py draw OUT FIGURE.png` prints the table and draws it.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from shipped import TWELVE
+from torch import Tensor
+
+from fgs.common.files import write_text
+from fgs.common.text import json_text
+from fgs.evaluation.samples import fit_judge, summarise
+from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
+from fgs.images.conditions import Condition, sample_rows
+from fgs.images.endless import USUAL, Endless, Variation
+from fgs.images.held_out import class_features, class_means
+from fgs.images.patches import Patches, draw_images
+from fgs.images.recipe import OPTIMIZERS, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
+from fgs.images.samplers import HowToSample
+from fgs.images.sources import flat_classes, read_patches, unseen_patches
+from fgs.measures import TextureJudge
+from fgs.networks import GuidedUNet
+from fgs.training.trainer import Trainer
+from script import fail
+
+STEPS, SAMPLES, SHARE = 2000, 16, 0.1
+SEED = 0
+PARTS: dict[str, Variation] = {
+    "one scale": USUAL._replace(scales=(1,)),
+    "never turned": USUAL._replace(turned=False),
+    "contrast kept": USUAL._replace(contrast=0.0),
+    "gray kept": USUAL._replace(gray=0.0),
+    "never inverted": USUAL._replace(inverted=0.0),
+    "colours kept": USUAL._replace(colors=False),
+    "pictures as they are": Variation((1,), False, 0.0, 0.0, 0.0, False),
+}
+NUMBERS = (12, 60, 400)
+DISTANCES = ("distance_median", "distance_nine_tenths")
+
+
+class Data:
+    """The pictures of a bank, and the classes that are sampled."""
+
+    def __init__(self, laid: Path) -> None:
+        folders = (str(laid / "textures"), str(laid / "photographs"))
+        self.recipe = Recipe(folders, classes="endless", color=True, batch=16, steps=STEPS).on_this_machine()
+        patches = read_patches(self.recipe)[0]
+        flat = set(flat_classes(patches))
+        self.pictures = [
+            pixels
+            for y, name in enumerate(patches.classes)
+            if name not in flat
+            for pixels in patches.training_pixels(y)
+        ]
+        drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, True, 0)
+        self.synthetic = [image for of_class in drawn.values() for image in of_class]
+        self.unseen = unseen_patches(self.recipe, laid / "unseen", ())[0]
+        names = tuple(name for name in self.unseen.classes if name in TWELVE)
+        twelve = replace(self.recipe, data=(str(laid / "unseen"),), class_=names, classes="fixed")
+        self.twelve = read_patches(twelve)[0]
+
+    def some(self, n: int) -> list[Tensor]:
+        """Return n pictures, spread evenly over the alphabet."""
+        return [self.pictures[k * len(self.pictures) // n] for k in range(n)]
+
+
+def choices(data: Data) -> dict[str, Callable[[], Stream]]:
+    """Return what each network is trained on."""
+    of = lambda pictures, variation=USUAL, share=0.0: Endless(pictures, 32, data.synthetic, share, variation)  # noqa: E731
+    own = [pixels for y in range(len(data.twelve.classes)) for pixels in data.twelve.training_pixels(y)]
+    made: dict[str, Callable[[], Stream]] = {"all": lambda: of(data.pictures, share=SHARE)}
+    made |= {f"{n} pictures": lambda n=n: of(data.some(n)) for n in NUMBERS}
+    made |= {f"{len(data.pictures)} pictures": lambda: of(data.pictures)}
+    the_twelve: dict[str, Callable[[], Stream]] = {"the twelve, fixed": lambda: data.twelve}
+    the_twelve["the twelve, endless"] = lambda: of(own)
+    parts = {name: lambda how=how: of(data.pictures, how, SHARE) for name, how in PARTS.items()}
+    return made | the_twelve | parts
+
+
+def trained(data: Data, stream: Stream) -> GuidedUNet:
+    """Train a network, and return it with averaged weights."""
+    recipe = data.recipe
+    network = recipe.build_network(1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss = recipe.build_loss(stream, 1)
+    trainer = Trainer(
+        network, loss, recipe.budget(), recipe.learning_rate, seed=SEED, optimizers=OPTIMIZERS[recipe.optimizer]
+    )
+    for _ in trainer.run():
+        pass
+    averaged = trainer.ema.eval()
+    assert isinstance(averaged, GuidedUNet)
+    return averaged
+
+
+@torch.no_grad()
+def judged(network: GuidedUNet, patches: Patches, judge: TextureJudge) -> dict[str, Any]:
+    """Sample every class, and return hit and distance, of the twelve and of the others apart."""
+    asked = Condition(class_features(network, patches).phi, *class_means(patches))
+    x = sample_rows(network, asked, SAMPLES, HowToSample().build(), (32, 32), SEED)
+    classes = {name: judge(x[y], y)._asdict() for y, name in enumerate(patches.classes)}
+    twelve = {name: found for name, found in classes.items() if name in TWELVE}
+    others = {name: found for name, found in classes.items() if name not in TWELVE}
+    return {"unseen": summarise(others), "twelve": summarise(twelve), "classes": classes}
+
+
+def run(laid: Path, out: Path, names: list[str]) -> None:
+    """Make what is missing of the networks asked for."""
+    data = Data(laid)
+    made = choices(data)
+    judge = fit_judge(data.unseen)
+    for name in names or made:
+        path = out / f"{name.replace(' ', '-').replace(',', '')}.json"
+        if path.exists():
+            continue
+        found = judged(trained(data, made[name]()), data.unseen, judge)
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, json_text({"name": name, "steps": STEPS} | found))
+        print(name, found["unseen"], found["twelve"], file=sys.stderr, flush=True)
+
+
+def draw(out: Path, path: Path) -> None:
+    """Print hit and distance of every network, and draw them over the number of pictures, and by what is left out."""
+    found = {each["name"]: each for each in (json.loads(file.read_text()) for file in sorted(out.glob("*.json")))}
+    print(f"{'':24}{'hit':>8}{'median':>8}{'90 %':>8}   of the twelve")
+    for name, each in found.items():
+        cells = [each[key][part] for key in ("unseen", "twelve") for part in ("hit", *DISTANCES)]
+        print(f"{name:24}" + "".join(f"{cell:8.2f}" for cell in cells))
+    figure = new_figure(9.0, 3.4)
+    over, by = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    sizes = sorted((int(name.split()[0]), name) for name in found if name.endswith("pictures"))
+    for number, (key, label) in enumerate({"unseen": "60 textures", "twelve": "12 photographs"}.items()):
+        hits = [found[name][key]["hit"] for _, name in sizes]
+        over.plot([n for n, _ in sizes], hits, "o-", color=CLASS_COLOURS[number + 1], label=f"{label} never seen")
+    over.set(xscale="log", ylim=(0, 1), xlabel="pictures that classes are drawn from", ylabel="class hit")
+    over.axhline(found["all"]["unseen"]["real_hit"], color=OTHER, lw=1, ls="--")
+    over.annotate("held-out patches", (sizes[0][0], found["all"]["unseen"]["real_hit"]), fontsize=7, va="bottom")
+    over.legend(frameon=False, fontsize=8)
+    names = sorted((name for name in ["all", *PARTS] if name in found), key=lambda name: found[name]["unseen"]["hit"])
+    for number, key in enumerate(("unseen", "twelve")):
+        hits = [found[name][key]["hit"] for name in names]
+        by.plot(hits, range(len(names)), "o", color=CLASS_COLOURS[number + 1])
+    by.set(xlim=(0, 1), xlabel="class hit", yticks=range(len(names)), yticklabels=names)
+    by.grid(axis="y", alpha=0.3)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    """Run one of the commands."""
+    if len(sys.argv) == 4 and sys.argv[1] == "draw":
+        draw(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif len(sys.argv) >= 3:
+        run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    else:
+        fail("give LAID OUT [NAME …], or draw OUT FIGURE.png", 2)
+
+
+if __name__ == "__main__":
+    main()
