@@ -9,7 +9,8 @@ for 100 classes trained on, and for those of UNSEEN, every noise level and every
 
 Classes are taken as they are, and with one gray and one contrast.
 
-`python benchmarks/embedding.py table OUT.pt` prints r, by the metric, the noise levels, and the block of φ.
+`python benchmarks/embedding.py table OUT.pt` prints r, by the metric, the noise levels, and the block of φ;
+`python benchmarks/embedding.py draw OUT.pt FIGURE.png` draws d² against ‖Δφ‖² and against 2 ΔφᵀMΔφ.
 """
 
 import math
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from fgs.common.files import atomic
+from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
 from fgs.images.model import Model, load_model
 from fgs.images.sources import flat_classes, patches_of, unseen_patches
 from fgs.noise import add_noise, seeded
@@ -195,6 +197,33 @@ def table(found: dict[str, Any]) -> None:
             print(f"r with ‖Δφ‖² {r(pairs.offset.square().sum(1), at):.2f}, with M of this σ {r(metric, at):.2f}")
 
 
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Draw d² over both distances, of classes seen and unseen; the metric is of other classes that were seen."""
+    figure = new_figure(9.0, 4.0)
+    axes = figure.subplots(1, 2, sharey=True)
+    half = torch.arange(SEEN) % 2 == 0
+    for colour, kind in zip(CLASS_COLOURS[1:3], ("seen", "unseen"), strict=True):
+        pairs = Pairs(found[kind])
+        slopes = found["seen"]["slopes"]
+        shown = torch.ones_like(pairs.a, dtype=torch.bool)
+        if kind == "seen":
+            slopes, shown = slopes[half], ~half[pairs.a] & ~half[pairs.b]
+        between = pairs.offset.square().sum(1)
+        metric = pairs.by_metric(slopes.transpose(0, 1).flatten(1, 2))
+        for axis, distance, some in zip(axes, (between, metric), (torch.ones_like(shown), shown), strict=True):
+            x, y = distance[some], pairs.d2()[some]
+            label = f"{kind}: r = {r(x, y):.2f}, {r(x.log(), y.log()):.2f} between logarithms"
+            axis.loglog(x, y, ".", ms=4, color=colour, alpha=0.6, label=label)
+    low, high = axes[1].get_ylim()
+    axes[1].plot([low, high], [low, high], color=OTHER, lw=1, zorder=0)
+    axes[0].set(xlabel=r"$\|\phi_y - \phi_{y'}\|^2$", ylabel=r"$d^2(p_y, p_{y'})$ ÷ values")
+    axes[1].set(xlabel=r"$2\,(\phi_y - \phi_{y'})^{T} M (\phi_y - \phi_{y'})$ ÷ values, nothing fitted")
+    for axis in axes:
+        axis.legend(frameon=False, fontsize=8, loc="upper left")
+        axis.grid(alpha=0.2)
+    save_figure(figure, path)
+
+
 def main() -> None:
     """Run one of the commands."""
     what, *rest = sys.argv[1:] or [""]
@@ -204,8 +233,10 @@ def main() -> None:
             torch.save(found, temporary)
     elif what == "table" and len(rest) == 1:
         table(torch.load(rest[0], weights_only=True))
+    elif what == "draw" and len(rest) == 2:
+        draw(torch.load(rest[0], weights_only=True), Path(rest[1]))
     else:
-        fail("give measure SEEN UNSEEN OUT.pt [MODEL], or table OUT.pt", 2)
+        fail("give measure SEEN UNSEEN OUT.pt [MODEL], table OUT.pt, or draw OUT.pt FIGURE.png", 2)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ from importlib.metadata import version
 
 from fgs.corrections import Chain, Langevin
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
-from fgs.embedding import centroid, conditioned, density_distances, euclidean_fit, interpolate, nearest_mean, separation
+from fgs.embedding import (
+    centroid,
+    conditioned,
+    density_distances,
+    euclidean_fit,
+    feature_metric,
+    interpolate,
+    nearest_mean,
+    separation,
+)
 from fgs.features import channel_means, match_means
 from fgs.few_steps import FewSteps, Heun, MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
@@ -32,6 +41,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
     "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores
     "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",
+    "feature_metric",
     "MLP", "GuidedMLP", "LabelMLP", "UNet", "GuidedUNet", "LabelUNet", "receptive_field",  # networks
     "Trainer", "Budget", "save_checkpoint", "load_checkpoint",  # training
     "Patches", "Preparation", "draw_images", "read_images", "load_model",  # images

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from fgs.noise import add_noise
+from fgs.noise import add_noise, standard_normal
 from fgs.protocols import FeatureExtractor, ProjectedScore
 
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -106,6 +106,11 @@ def density_distances(
     """
     log_sigma = torch.linspace(torch.tensor(sigma_min).log(), torch.tensor(sigma_max).log(), levels).to(samples[0])
     integrand = torch.stack([_score_gaps(scores, samples, sigma, generator) for sigma in log_sigma.exp()])
+    return _integral(integrand, log_sigma)
+
+
+def _integral(integrand: Tensor, log_sigma: Tensor) -> Tensor:
+    """Integrate (levels, …) over log σ, with the ends as `density_distances` says."""
     return torch.trapezoid(integrand, log_sigma, dim=0) + (integrand[0] + integrand[-1]) / 2
 
 
@@ -118,6 +123,45 @@ def _score_gaps(scores: Sequence[Score], samples: Sequence[Tensor], sigma: Tenso
         gaps.append((s - s[y]).flatten(2).square().sum(2).mean(1) / sigma.square())
     one_sided = torch.stack(gaps)
     return one_sided + one_sided.T
+
+
+def feature_metric(
+    score: ProjectedScore,
+    phi: Tensor,
+    samples: Sequence[Tensor],
+    sigma_min: float,
+    sigma_max: float,
+    levels: int = 12,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Return the metric M = ∫ E[JᵀJ]/σ² dlog σ that the score has in φ, J = ∂s/∂φ, averaged over classes: (F, F).
+
+    To first order d²(p_y, p_y') = 2 (φ_y − φ_y')ᵀM(φ_y − φ_y'), with nothing fitted: Fig. 5 is a line in this distance,
+    and in ‖φ_y − φ_y'‖² as far as M is a multiple of the identity along what tells classes apart. JᵀJ is the mean of
+    Jᵀv vᵀJ over Gaussian v, one a sample.
+
+    Args:
+        score: differentiable in φ.
+        phi: (K, F) centroids.
+        samples: (n, *shape) of each class.
+        sigma_min: as of `density_distances`.
+        sigma_max: likewise.
+        levels: likewise.
+        generator: likewise, and of v.
+    """
+    log_sigma = torch.linspace(torch.tensor(sigma_min).log(), torch.tensor(sigma_max).log(), levels).to(phi)
+
+    def average(sigma: Tensor) -> Tensor:
+        total = phi.new_zeros(phi.shape[1], phi.shape[1])
+        for phi_y, x in zip(phi, samples, strict=True):
+            asked = phi_y.expand(len(x), -1).clone().requires_grad_()
+            with torch.enable_grad():
+                s = score(add_noise(x, sigma, generator)[0], asked, sigma)
+                (slopes,) = torch.autograd.grad(s, asked, standard_normal(s, generator))
+            total += slopes.T @ slopes / len(x)
+        return total / (len(phi) * sigma.square())
+
+    return _integral(torch.stack([average(sigma) for sigma in log_sigma.exp()]), log_sigma)
 
 
 class EuclideanFit(NamedTuple):

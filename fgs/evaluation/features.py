@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from fgs.embedding import conditioned, density_distances, euclidean_fit, nearest_mean, separation
+from fgs.embedding import conditioned, density_distances, euclidean_fit, feature_metric, nearest_mean, separation
 from fgs.evaluation.denoising import Found, Subject
 from fgs.figures import dots, image_grid, scatter
 from fgs.images import Patches
@@ -64,7 +64,11 @@ def embedding(subject: Subject) -> Found:
     points = [(float(between[pair]), float(density[pair])) for pair in pairs]
     found: Found = {"pairs": [[model.classes[k] for k in pair] for pair in pairs], "points": points}
     if len(x) > 2:
+        metric = feature_metric(model.network, model.targets, x, 0.02, 1.0, LEVELS, seeded(3)).double()
+        offsets = (model.targets[:, None] - model.targets).double()
+        first_order = 2 * torch.einsum("abf,fg,abg->ab", offsets, metric, offsets) / patches.patch**2
         found |= euclidean_fit(density, between)._asdict()
+        found["metric"] = euclidean_fit(density, first_order)._asdict()
     fit = {name: found[name] for name in "AB" if name in found}
     labels = (r"$\|\phi_y - \phi_{y'}\|^2$", r"$d^2(p_y, p_{y'})$ ÷ pixels")
     scatter(points, fit, labels, subject.folder / "embedding.png")

@@ -76,10 +76,13 @@ def _concentration(found: Found, folder: Path) -> Section:
 
 
 def _embedding(found: Found, folder: Path) -> Section:
-    tables = [Table(["r", "A", "B"], [[f"{found[key]:.3g}" for key in ("r", "A", "B")]])] if "r" in found else []
+    fits = {"‖Δφ‖²": found, "2 ΔφᵀMΔφ": found["metric"]} if "metric" in found else {}
+    rows = [[name, *(f"{fit[key]:.3g}" for key in ("r", "A", "B"))] for name, fit in fits.items()]
+    tables = [Table(["distance", "r", "A", "B"], rows)] if rows else []
     text = (
         "Distance of two classes' densities (Eq. 7, from the network's own conditional scores) against the squared "
-        "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation."
+        "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation. M is the metric "
+        "that the score has in φ (`fgs.feature_metric`), which predicts d² to first order."
     )
     figures = {"Pairs of classes": folder / "embedding.png", "Closest and farthest": folder / "pairs.png"}
     return Section("Euclidean embedding (Fig. 5)", text, tables, figures)

@@ -9,6 +9,7 @@ from fgs.embedding import (
     conditioned,
     density_distances,
     euclidean_fit,
+    feature_metric,
     interpolate,
     nearest_mean,
     separation,
@@ -39,6 +40,39 @@ def test_density_distance_of_equal_covariances_is_the_squared_mahalanobis_distan
     offsets = mixture.means[:, None] - mixture.means
     expected = torch.einsum("yzd,de,yze->yz", offsets, torch.linalg.inv(covariance), offsets)
     torch.testing.assert_close(exact_distances(mixture, 0.01, 30.0), expected, rtol=0.005, atol=1e-6)
+
+
+@pytest.mark.parametrize("d", [1, 4])
+def test_the_metric_of_the_mean_as_feature_is_half_the_inverse_covariance(d):
+    """Of a Gaussian whose φ is its mean, d² is the squared Mahalanobis distance, and the first order is all."""
+    mixture, covariance = shared_covariance(3, d, seed=d)
+
+    def score(x, phi, sigma):
+        return torch.linalg.solve(covariance / sigma**2 + torch.eye(d, dtype=torch.float64), (phi - x).T).T
+
+    samples = [mixture.sample(4000, y, generator=seeded(y)) for y in range(3)]
+    metric = feature_metric(score, mixture.means, samples, 0.01, 30.0, 48, seeded(5))
+    torch.testing.assert_close(metric, torch.linalg.inv(covariance) / 2, rtol=0.05, atol=0.03)
+    offsets = mixture.means[:, None] - mixture.means
+    first_order = 2 * torch.einsum("yzd,de,yze->yz", offsets, metric, offsets)
+    torch.testing.assert_close(first_order, exact_distances(mixture, 0.01, 30.0), rtol=0.05, atol=1e-6)
+
+
+def test_the_metric_predicts_the_distances_of_classes_that_are_near_each_other():
+    """s = tanh(Wφ) + x: to first order the gap of φ and φ + δ is J δ, and the rest is of order |δ|."""
+    g = seeded(0)
+    w, phi, offset = (torch.randn(n, 5, generator=g, dtype=torch.float64) for n in (6, 1, 1))
+    x = [torch.randn(3000, 6, generator=g, dtype=torch.float64)]
+
+    def score(x, phi, sigma):
+        return torch.tanh(phi @ w.T) + x
+
+    metric = feature_metric(score, phi, x, 0.1, 1.0, 24, seeded(1))
+    for size, near in ((0.001, True), (0.1, False)):
+        both = [conditioned(score, phi[0]), conditioned(score, phi[0] + size * offset[0])]
+        exact = float(density_distances(both, [x[0][:9], x[0][:9]], 0.1, 1.0, 24, seeded(2))[0, 1])
+        first_order = float(2 * size**2 * (offset @ metric @ offset.T))
+        assert (abs(first_order / exact - 1) < 0.03) == near
 
 
 def test_density_distance_of_unequal_covariances_is_the_symmetrised_divergence():
