@@ -34,15 +34,13 @@ from fgs.networks import GuidedUNet
 from fgs.training.trainer import Trainer
 from script import fail
 
-STEPS, SAMPLES, SHARE = 2000, 16, 0.1
+STEPS, SAMPLES, SHARE = 6000, 16, 0.1
 SEED = 0
 PARTS: dict[str, Variation] = {
     "one scale": USUAL._replace(scales=(1,)),
-    "never turned": USUAL._replace(turned=False),
-    "contrast kept": USUAL._replace(contrast=0.0),
-    "gray kept": USUAL._replace(gray=0.0),
-    "never inverted": USUAL._replace(inverted=0.0),
+    "contrast and gray kept": USUAL._replace(contrast=0.0, gray=0.0, inverted=0.0),
     "colours kept": USUAL._replace(colors=False),
+    "never turned": USUAL._replace(turned=False),
     "pictures as they are": Variation((1,), False, 0.0, 0.0, 0.0, False),
 }
 NUMBERS = (12, 60, 400)
@@ -79,9 +77,9 @@ def choices(data: Data) -> dict[str, Callable[[], Stream]]:
     """Return what each network is trained on."""
     of = lambda pictures, variation=USUAL, share=0.0: Endless(pictures, 32, data.synthetic, share, variation)  # noqa: E731
     own = [pixels for y in range(len(data.twelve.classes)) for pixels in data.twelve.training_pixels(y)]
-    made: dict[str, Callable[[], Stream]] = {"all": lambda: of(data.pictures, share=SHARE)}
-    made |= {f"{n} pictures": lambda n=n: of(data.some(n)) for n in NUMBERS}
-    made |= {f"{len(data.pictures)} pictures": lambda: of(data.pictures)}
+    numbers = (*NUMBERS, len(data.pictures))
+    made: dict[str, Callable[[], Stream]] = {f"{n} pictures": lambda n=n: of(data.some(n)) for n in numbers}
+    made["all"] = lambda: of(data.pictures, share=SHARE)
     the_twelve: dict[str, Callable[[], Stream]] = {"the twelve, fixed": lambda: data.twelve}
     the_twelve["the twelve, endless"] = lambda: of(own)
     parts = {name: lambda how=how: of(data.pictures, how, SHARE) for name, how in PARTS.items()}

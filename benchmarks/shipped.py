@@ -125,11 +125,9 @@ def show(unseen: Path, out: Path, *names: str) -> None:
     """Draw textures that were never trained on: a piece of each, and samples of 1, 2 and 4 times the patch."""
     model, sampler = load_model(), HowToSample().build()
     asked = like([[look_at(model, unseen / f"{name}.png", 1)] for name in names])
-    told = sample_rows(model.network, asked, 8, sampler, (32, 32), 0)
-    drawn = [told[:, k] for k in range(3)]
+    drawn = list(sample_rows(model.network, asked, 3, sampler, (32, 32), 0).unbind(1))
     for side in (64, 128):
-        larger = asked.at_size(model.network, told, (side, side))
-        drawn.append(sample_rows(model.network, larger, 1, sampler, (side, side), 1)[:, 0])
+        drawn.append(sample_rows(model.network, asked, 1, sampler, (side, side), 1)[:, 0])
     zoom, down = 2, 280
     sheet = Image.new("RGB", (zoom * (64 + 3 * 32 + 64 + 128) + 5 * 8, down * len(names)), "white")
     pen = ImageDraw.Draw(sheet)

@@ -25,7 +25,6 @@ from fgs.images.model import load_companion
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
-from fgs.networks import GuidedUNet
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 
@@ -33,7 +32,6 @@ FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 AT_ONCE = 16  # classes that are sampled where none is named
-TO_ENLARGE = 8  # samples that tell φ at another size
 FEW_CALLS = 12  # of the network, for a sample of every class
 
 _what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
@@ -97,15 +95,12 @@ def sample(asked: Sample) -> None:
         if asked.list_:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
-        usual = condition
         condition, size = _start(model, asked, condition)
         if asked.release_at is not None:
             condition = condition._replace(covariance=None)  # the mean would go on guiding
         score = _score(model, asked, guided=condition.phi is not None)
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
-        if size != (model.patch, model.patch) and isinstance(model.network, GuidedUNet) and condition.phi is not None:
-            condition = condition.at_size(model.network, _usual_size(model, usual, asked.how), size)
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:
             x = sample_rows(score, condition, n, sampler, size, asked.how.seed, partial(advance, "sampling"))
         seconds = time.perf_counter() - begin
@@ -126,14 +121,6 @@ def sample(asked: Sample) -> None:
         print(f"{out / 'classes.png'}: a sample of each", file=sys.stderr)
     else:
         print(f"{out}: {len(labels)} × {n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
-
-
-def _usual_size(model: Model, condition: Condition, how: HowToSample) -> Tensor:
-    """Sample a few images at the size trained on, which tell φ at another."""
-    sampler, size = how.build(), (model.patch, model.patch)
-    with step_bar(sampler.planned_steps() * len(condition.mean) * TO_ENLARGE, "image steps") as advance:
-        told = partial(advance, "φ at that size")
-        return sample_rows(model.network, condition, TO_ENLARGE, sampler, size, how.seed, told)
 
 
 def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:

@@ -72,9 +72,7 @@ class Judged:
 
     def draw(self, score: ProjectedScore, condition: Condition, n: int, scale: int = 1) -> Tensor:
         """Sample n images, `scale` times as large as trained on, for every row of a condition: (rows, n, C, H, W)."""
-        size, network = scale * self.subject.patches.patch, self.subject.model.network
-        if scale > 1 and isinstance(network, GuidedUNet):
-            condition = condition.at_size(network, self.draw(score, condition, n), (size, size))
+        size = scale * self.subject.patches.patch
         return sample_rows(score, condition, n, self.sampler, (size, size), self.seed, self.advance)
 
     def classes(self, x: Tensor) -> dict[str, Found]:

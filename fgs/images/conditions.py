@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fgs.embedding import interpolate
 from fgs.images.known_mean import KnownMean
 from fgs.noise import seeded
-from fgs.protocols import FeatureExtractor, ProjectedScore
+from fgs.protocols import ProjectedScore
 from fgs.sampling import StepByStep, draw_start
 
 PIXELS = 2**16  # of the images of a batch; bounds the memory
@@ -49,17 +49,6 @@ class Condition(NamedTuple):
         covariance = self.covariance
         return Condition(phi, mean, None if covariance is None else interpolate(covariance[0], covariance[1], shares))
 
-    def at_size(self, network: FeatureExtractor, drawn: Tensor, size: tuple[int, int]) -> "Condition":
-        """Ask for images of another size than φ was taken at, on which borders have another share.
-
-        Args:
-            network: gives φ.
-            drawn: (rows, n, C, patch, patch) samples of each row at the size of φ, which are mirrored to the other one.
-            size: (H, W) of the images.
-        """
-        with torch.no_grad():
-            return self._replace(phi=torch.stack([network.features(_mirrored(x, size)).mean(0) for x in drawn]))
-
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
         """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""
         mean = self.mean[rows].expand(-1, -1, *size)
@@ -71,13 +60,6 @@ class Condition(NamedTuple):
         if phi is None or self.covariance is None:
             return score, phi
         return KnownMean(score), KnownMean.target(phi, self.mean[rows], self.covariance[rows])
-
-
-def _mirrored(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return images (n, C, H, W) continued by their mirror images to another size."""
-    for dim, length in zip((2, 3), size, strict=True):
-        x = torch.cat([x, x.flip(dim)] * -(-length // (2 * x.shape[dim])), dim).narrow(dim, 0, length)
-    return x
 
 
 def sample_rows(

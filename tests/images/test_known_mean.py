@@ -51,15 +51,3 @@ def test_samples_have_the_mean_and_covariance_of_the_class():
     floor = two_sample_floor(energy_distance, sets)
     assert energy_distance(means["held"], sets[0]) < 2.5 * floor
     assert energy_distance(means["left"], sets[0]) > 20 * floor
-
-
-def test_phi_at_another_size_is_that_of_the_mirrored_image():
-    x = torch.rand(1, 2, 3, 4, 6, generator=seeded(0))
-
-    class Everything:
-        def features(self, x, sigma=None):
-            return x.flatten(1)
-
-    found = Condition(torch.zeros(1, 3), MEAN).at_size(Everything(), x, (7, 5)).phi
-    row = x[0].index_select(2, torch.tensor([0, 1, 2, 3, 3, 2, 1]))[..., :5]
-    torch.testing.assert_close(found[0], row.flatten(1).mean(0))
