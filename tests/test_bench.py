@@ -212,8 +212,8 @@ def test_a_script_runs_by_its_path(tmp_path):
 
 
 def test_training_is_timed_turn_by_turn(script, monkeypatch):
-    monkeypatch.setattr(training, "PEAK", 128)
-    monkeypatch.setattr(training, "BATCH", {"small": 4})
+    monkeypatch.setitem(training.PEAK, "cpu", 128)
+    monkeypatch.setitem(training.BATCH["cpu"], "small", 4)
     code, out, err = script(training, "--quick", "--rounds", 1, "--json")
     assert code == 0
     found = json.loads(out, parse_constant=pytest.fail)
@@ -244,7 +244,7 @@ def test_wrong_options_of_training_are_named(script, options, message):
 
 def test_operations_of_a_step_are_those_of_the_recipe():
     """Counted on the step itself, and on tensors without contents by `cost`: the same but for what is left out of φ."""
-    asked = recipe.Recipe(batch=training.BATCH["small"], p_drop=0.0, precision="float32", device="cpu")
+    asked = recipe.Recipe(batch=training.BATCH["cpu"]["small"], p_drop=0.0, precision="float32", device="cpu")
     patches = Patches(draw_images(4, size=128), 32)
     own = ours(asked, patches)
     counted = training.operations(own.step) / asked.batch

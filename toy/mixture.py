@@ -127,10 +127,6 @@ class GaussianMixture:
         score: Tensor = a.T @ self._m - a.sum(0)[:, None] * x - b.T @ self.axes
         return score
 
-    def conditional_score(self, x: Tensor, y: Tensor | int, sigma: Tensor | float = 0.0) -> Tensor:
-        """Return ∇log p_{σ,y}(x), for a class y or (N,) classes; the rest as in `score`."""
-        return self.score(x, sigma, self.one_hot(y))
-
     def one_hot(self, y: Tensor | int) -> Tensor:
         """Return the class y, () or (N,), as weights (K,) or (N, K): the φ of an exact score."""
         return torch.eye(self.K, dtype=self.means.dtype, device=self.means.device)[y]

@@ -6,7 +6,6 @@ from fgs.evaluation.denoising import MATRIX_SIGMAS, Found
 from fgs.evaluation.page import Section, Table
 from fgs.evaluation.samples import COLUMNS, FEW, UNCHANGED
 from fgs.images.model import Model
-from fgs.images.recipe import Recipe
 from fgs.measures.statistics import SMALLEST
 from fgs.sampling import StepByStep
 
@@ -18,16 +17,10 @@ def describe(model: Model, sampler: StepByStep, seed: int) -> str:
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
-        f"images averaged by {recipe.downscale} × {recipe.downscale}{_contrast(recipe)}. Samples: {sampler}, "
+        f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
         f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
         f"seed {seed}."
     )
-
-
-def _contrast(recipe: Recipe) -> str:
-    if recipe.normalize:
-        return " and brought to mean .5, sd .2"
-    return f", those of less contrast stretched to an sd of {recipe.least_contrast:g}" if recipe.least_contrast else ""
 
 
 def sections(found: Found, folder: Path, of: str) -> list[Section]:

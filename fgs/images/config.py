@@ -84,8 +84,8 @@ def read_config(folder: Path) -> Config:
     try:
         config = json.loads((folder / CONFIG).read_text())
         recipe = Recipe.read(config["recipe"])
-        legs = [Leg(**leg) for leg in config.get("legs", [asdict(Leg(recipe.steps, recipe.minutes))])]
-        return Config(recipe, dict(config["classes"]), legs, dict(config.get("versions", {})))
+        legs = [Leg(**leg) for leg in config["legs"]]
+        return Config(recipe, dict(config["classes"]), legs, dict(config["versions"]))
     except OSError as error:
         raise CheckpointError(f"{folder} holds no run (config.json: {error.strerror})") from None
     except (ValueError, KeyError, TypeError) as error:

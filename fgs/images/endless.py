@@ -105,11 +105,9 @@ class Endless:
             drawn.append(_recolored(x, *(part[of].to(self.device) for part in recolor)))
         return drawn[0], drawn[1], torch.arange(groups, device=self.device).repeat_interleave(shared)
 
-    def _classes(
-        self, groups: int, generator: Generator | None, levels: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+    def _classes(self, n: int, g: Generator | None, levels: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
         """Draw classes: their level of `levels` (G,), the change of colour M, b, and how they are turned (G, 3)."""
-        how, u = self.variation, torch.rand(groups, 7, dtype=torch.float64, generator=generator)
+        how, u = self.variation, torch.rand(n, 7, dtype=torch.float64, generator=g)
         real = int((levels < self.real).sum())
         synthetic = (u[:, 0] < self.share) & (len(levels) > real) | torch.tensor(real == 0)
         first, count = torch.where(synthetic, real, 0), torch.where(synthetic, len(levels) - real, real)
@@ -121,14 +119,14 @@ class Endless:
         level_of_gray = mean.mean(1)
         gray = (level_of_gray + how.gray * around[:, 4]).clamp(*GRAYS)
         chroma = mean - level_of_gray[:, None]
-        mix = torch.eye(mean.shape[1]).expand(groups, -1, -1)
+        mix = torch.eye(mean.shape[1]).expand(n, -1, -1)
         if how.colors and mean.shape[1] == 3:
             mix = _hues(around[:, 5], torch.where(u[:, 3] > 6 / 7, 0.0, (0.7 * around[:, 6]).exp()).float())
-            cast = 0.06 * torch.randn(groups, 3, generator=generator)
+            cast = 0.06 * torch.randn(n, 3, generator=g)
             chroma = (mix @ chroma[:, :, None])[:, :, 0] + cast - cast.mean(1, keepdim=True)
         matrix = contrast[:, None, None] * mix
         offset = gray[:, None] + chroma - (matrix @ mean[:, :, None])[:, :, 0]
-        turns = torch.rand(groups, 3, generator=generator) < 0.5 * how.turned
+        turns = torch.rand(n, 3, generator=g) < 0.5 * how.turned
         return level, (matrix.float(), offset.float()), turns
 
     def _gather(self, level: Tensor, corner: Tensor, side: int, turns: Tensor) -> Tensor:

@@ -211,8 +211,6 @@ def _model(path: Path, networks: list[Any], about: dict[str, Any]) -> Model:
     covariance, spread = about.get("covariance"), about.get("spread")
     classes = tuple(str(name) for name in about.get("classes", ()))
     try:
-        if means is None:  # an older run, which knows m alone
-            means = about["mean"].expand(len(classes), -1, -1, -1)
         if not isinstance(means, Tensor) or means.shape != (len(classes), network.settings["colors"], 1, 1):
             raise ValueError("means")
         for name, part in {"targets": targets, "covariance": covariance, "spread": spread}.items():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 RAW = {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw"}  # no part of any registry
@@ -35,14 +35,10 @@ class Preparation(NamedTuple):
     Attributes:
         color: keep RGB.
         downscale: average blocks of so many pixels a side.
-        normalize: bring the image to mean 1/2 and sd 0.2, clipped to [0, 1].
-        least_contrast: an image of lower sd is stretched to this one about its mean, clipped to [0, 1].
     """
 
     color: bool = False
     downscale: int = 1
-    normalize: bool = False
-    least_contrast: float = 0.0
 
 
 AS_IT_IS = Preparation()
@@ -85,7 +81,7 @@ def read_image(path: Path, how: Preparation = AS_IT_IS) -> Tensor:
     if min(pixels.shape[1:]) < how.downscale:
         size = f"{pixels.shape[2]} × {pixels.shape[1]}"
         raise UnusableError(f"{size} pixels are too few to be averaged by {how.downscale}")
-    return _to_bytes(_prepare(pixels, how))
+    return _to_bytes(nn.functional.avg_pool2d(pixels, how.downscale) if how.downscale > 1 else pixels)
 
 
 def _pixels(image: Image.Image, color: bool) -> Tensor:
@@ -103,21 +99,6 @@ def _pixels(image: Image.Image, color: bool) -> Tensor:
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
     array = np.asarray(upright.convert("RGB" if color else "L"), dtype=np.float32) / 255
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
-
-
-def _prepare(pixels: Tensor, how: Preparation) -> Tensor:
-    if how.downscale > 1:
-        pixels = torch.nn.functional.avg_pool2d(pixels, how.downscale)
-    if not (how.normalize or how.least_contrast):
-        return pixels
-    precise = pixels.double()  # single precision would round to other bytes with another number of threads
-    mean, sd = precise.mean(), precise.std(correction=0)
-    if not how.normalize and sd >= how.least_contrast:
-        return pixels
-    if sd < 1e-3:
-        raise UnusableError("one gray throughout, which has no contrast to normalise or stretch")
-    z = (precise - mean) / sd
-    return 0.5 + 0.2 * z if how.normalize else mean + how.least_contrast * z
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:

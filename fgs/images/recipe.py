@@ -43,11 +43,7 @@ WEIGHTS: dict[str, Weight] = {
 _LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon", "twice": 0.2}
 _PAPER = {"patch": 80, "batch": 64, "shared": 1, "primes": 1, "learning_rate": 1e-3, "optimizer": "adam", "twice": 0.0}
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "small": _LIGHT,
-    "medium": _LIGHT,
-    "paper": _PAPER,
-}
+DEFAULTS: dict[str, dict[str, Any]] = {"small": _LIGHT, "medium": _LIGHT, "paper": _PAPER}
 """What a preset trains with: on two cores many light steps do more than few heavy ones."""
 
 BY_PRESET: Any = None  # a field that is left at this takes the value of its preset
@@ -57,6 +53,9 @@ OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 
 BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed", "twice": 0.0}
 """What was no choice when older recipes were written."""
+
+GONE: dict[str, Any] = {"normalize": False, "least_contrast": 0.0}
+"""What was a choice, and what is done now."""
 
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
 
@@ -100,8 +99,6 @@ class Recipe:
         bool, _data("Every crop, or patches in a grid (paper).", flag="--overlapping/--side-by-side")
     ] = True
     downscale: Annotated[int, _data("Average blocks of so many pixels a side.")] = 1
-    normalize: Annotated[bool, _data("Bring every image to mean .5 and sd .2.")] = False
-    least_contrast: Annotated[float, _data("Stretch images of lower sd to this; faint ones are hard to learn.")] = 0.0
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
     from_: Annotated[str | None, _method("Run, or shipped, whose weights to start at.", flag="--from")] = None
     guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
@@ -132,12 +129,9 @@ class Recipe:
         check_choices(self)
         at_least(self, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
         positive(self, "minutes", "learning_rate")
-        for name in ("class_", "downscale", "normalize", "least_contrast"):
+        for name in ("class_", "downscale"):
             if not self.data and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name}: is for images of --data; leave it out")
-        require(self, "least_contrast", 0 <= self.least_contrast <= 0.5, "must lie in [0, 0.5]")
-        if self.normalize and self.least_contrast:
-            raise ValueError("least_contrast: --normalize brings all to one contrast; give one of the two")
         least = 2 ** PRESETS[self.preset]["levels"] + 1  # matching needs more than one position in the middle block
         require(self, "patch", self.patch >= least, f"must be at least {least} for the preset {self.preset}")
         for name in ("p_drop", "held_out", "synthetic", "twice"):
@@ -155,7 +149,8 @@ class Recipe:
         """
         data = stored.get("data") or ()
         names = {"data": data if isinstance(data, str) else tuple(data), "class_": tuple(stored.get("class_") or ())}
-        return cls(**{**BEFORE, **stored, **names})
+        known = {name: value for name, value in stored.items() if name not in GONE or value != GONE[name]}
+        return cls(**{**BEFORE, **known, **names})
 
     def from_weights(self, model: "Recipe", given: Collection[str]) -> "Recipe":
         """Return it with what weights to start at, of the recipe `model`, settle, and else what was given.
@@ -186,7 +181,7 @@ class Recipe:
     @property
     def preparation(self) -> Preparation:
         """What is done to the images."""
-        return Preparation(self.color, self.downscale, self.normalize, self.least_contrast)
+        return Preparation(self.color, self.downscale)
 
     def build_network(self, classes: int) -> UNet:
         """Build the network with weights from the seed."""

@@ -33,7 +33,7 @@ from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
 from fgs.noise import seeded
 from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
 from fgs.training.devices import check_device
-from fgs.training.processes import is_first, restarted
+from fgs.training.processes import is_first, restarts
 from fgs.training.trainer import Record, Spent, Trainer
 
 SOMEWHERE = "images"  # for the folder of the images
@@ -93,7 +93,7 @@ class Run:
         recipe = recipe.on_this_machine()
         if not is_first():
             return cls(folder, recipe)._at_given_weights()
-        again = restarted()  # what the attempt before has left is written over
+        again = restarts()  # what the attempt before has left is written over
         if not again:
             require_free(folder)  # before much is read
         run = cls(folder, recipe)._at_given_weights()

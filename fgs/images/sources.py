@@ -30,9 +30,8 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         images: Images = draw_images(size=8 * size, color=recipe.color, seed=recipe.seed)
     else:
         folders = [Path(name) for name in recipe.data]
-        for folder in folders:
-            if not folder.exists():
-                raise ValueError(f"data: {folder} is no folder; name one that holds images")
+        if missing := [folder for folder in folders if not folder.exists()]:
+            raise ValueError(f"data: {missing[0]} is no folder; name one that holds images")
         one = recipe.guidance == "none" or recipe.from_ or recipe.classes == "endless"
         images, skipped = read_images(folders, size, recipe.preparation, recipe.class_ or None, 1 if one else 2)
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}

@@ -31,7 +31,7 @@ def process_group() -> Iterator[None]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
     # the store outlives a failure, and holds the addresses of processes that have died
-    store = PrefixStore(f"attempt {_restarts()}", store)
+    store = PrefixStore(f"attempt {restarts()}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
@@ -60,12 +60,8 @@ def is_first() -> bool:
     return not joined() or distributed.get_rank() == 0
 
 
-def restarted() -> bool:
-    """Return whether `torchrun` has started the processes again after a failure."""
-    return _restarts() > 0
-
-
-def _restarts() -> int:
+def restarts() -> int:
+    """Return how often `torchrun` has started the processes again after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 

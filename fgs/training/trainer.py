@@ -229,8 +229,7 @@ class Trainer:
         """Go back to where `state_dict` was taken, with the same network, loss and settings."""
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        before = [state["optimizer"]] if "optimizer" in state else state["optimizers"]  # the former, of one alone
-        for optimizer, kept in zip(self.optimizers, before, strict=True):
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]

@@ -23,7 +23,7 @@ from fgs.images.sources import chosen_classes
 from fgs.images.synthetic import draw_textures
 from fgs.networks.unet import PRESETS, GuidedUNet
 from fgs.noise import seeded
-from fgs.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from fgs.training.checkpoints import CheckpointError, load_checkpoint
 from fgs.training.trainer import NotFiniteError
 
 TINY = {
@@ -90,22 +90,6 @@ def test_a_run_that_was_left_ends_as_one_that_was_not(tmp_path, whole, stop):
 def test_a_run_killed_before_its_first_save_starts_over(tmp_path, whole):
     run = Run.start(tmp_path / "run", Recipe(**TINY))
     next(iter(run.train()))
-    assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
-
-
-def test_a_run_of_before_optimizers_were_a_choice_goes_on(tmp_path):
-    with_adam = TINY | {"optimizer": "adam"}
-    whole = finish(Run.start(tmp_path / "whole", Recipe(**with_adam)))
-    run = Run.start(tmp_path / "run", Recipe(**with_adam))
-    next(iter(run.train()))
-    run.save()
-    state = torch.load(tmp_path / "run/last.pt", weights_only=True)
-    [state["trainer"]["optimizer"]] = state["trainer"].pop("optimizers")
-    torch.save(state, tmp_path / "run/last.pt")
-    config = json.loads((tmp_path / "run/config.json").read_text())
-    del config["recipe"]["optimizer"], config["legs"]
-    config["recipe"]["class_"] = None
-    (tmp_path / "run/config.json").write_text(json.dumps(config))
     assert torch.equal(weights(finish(Run.resume(tmp_path / "run", {}))), weights(whole))
 
 
@@ -232,19 +216,13 @@ def test_images_that_have_changed_are_named(tmp_path):
         Run.resume(tmp_path / "run", {})
 
 
-def test_faint_images_are_stretched_wherever_they_are_read(tmp_path):
-    """To train on, as a picture to sample like, and when the run is resumed."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for number in range(2):
-        noise = torch.randn(1, 32, 32, generator=seeded(number))
-        write_image(folder / f"{number}.png", (120 + 5 * noise).round().to(torch.uint8))
-    run = Run.start(tmp_path / "run", Recipe(data=(str(folder),), least_contrast=0.1, **TINY))
-    assert run.patches.pixels.double().std() / 255 == pytest.approx(0.1, rel=0.02)
-    finish(run)
-    read = load_model(tmp_path / "run").read(folder / "1.png", 32)
-    assert torch.equal((255 * read).round().flatten().to(torch.uint8), run.patches.pixels[0, 32 * 32 :])
-    assert torch.equal(Run.resume(tmp_path / "run", {}).patches.pixels, run.patches.pixels)
+def test_what_older_recipes_could_ask_for_is_dropped_where_it_was_not_asked_for():
+    old = {**asdict(Recipe(**TINY)), "normalize": False, "least_contrast": 0.0}
+    assert Recipe.read(old) == Recipe(**TINY)
+    missing = {name: value for name, value in old.items() if name not in ("primes", "optimizer", "classes", "twice")}
+    assert Recipe.read(missing) == Recipe(**TINY | {"primes": 1, "optimizer": "adam", "classes": "fixed", "twice": 0.0})
+    with pytest.raises(TypeError, match="normalize"):
+        Recipe.read({**old, "normalize": True})
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_state(tmp_path, whole):
@@ -313,17 +291,6 @@ def test_a_network_of_three_levels_is_loaded(monkeypatch, tmp_path):
     model = load_model(tmp_path / "run")
     assert model.network.settings["levels"] == 3
     assert model.targets.shape == (len(model.classes), sum(model.network.widths))
-
-
-def test_a_run_that_knows_the_mean_of_the_mixture_alone_is_loaded(tmp_path):
-    """As runs were written at first: every class starts around it."""
-    finish(Run.start(tmp_path / "run", Recipe(patch=16, batch=4, steps=1)))
-    networks, about = load_checkpoint(tmp_path / "run/network.pt")
-    means = about.pop("means")
-    save_checkpoint(tmp_path / "old.pt", networks, about | {"mean": means.mean(0)})
-    model = load_model(tmp_path / "old.pt")
-    torch.testing.assert_close(model.means, means.mean(0).expand_as(means))
-    torch.testing.assert_close(model.mean, means.mean(0))
 
 
 @pytest.mark.parametrize("name", BAD)

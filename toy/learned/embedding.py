@@ -73,11 +73,8 @@ def measure_embedding(learned: Learned, mixture: GaussianMixture, seed: int) -> 
     guided = [conditioned(learned.score("guided"), centroid) for centroid in centroids]
     few = [x_y[:NOISY] for x_y in x]
     low, high = learned.sigma_range
-    distances = (
+    distances = (  # a network knows no more noise than it was trained on
         density_distances(scores, few, low, reach, generator=seeded(seed, EMBEDDING, mixture.K))
-        for scores, reach in (
-            (exact, 10 * high),
-            (guided, high),
-        )  # a network knows no more noise than it was trained on
+        for scores, reach in ((exact, 10 * high), (guided, high))
     )
     return Embedding(centroids, float(torch.stack(hits).mean()), separation(phi), *distances)
