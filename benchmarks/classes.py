@@ -9,7 +9,7 @@ that a run that was stopped goes on; without names all are made.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,14 @@ def choices(data: Data) -> dict[str, Callable[[], Stream]]:
     return made | the_twelve | parts
 
 
-def trained(data: Data, stream: Stream) -> GuidedUNet:
-    """Train a network, and return it with averaged weights."""
-    recipe = data.recipe
+def trained(recipe: Recipe, stream: Stream, seed: int = SEED, start: Mapping[str, Tensor] | None = None) -> GuidedUNet:
+    """Train a network, from the weights `start` if they are given, and return it with averaged weights."""
     network = recipe.build_network(1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = recipe.build_loss(stream, 1)
-    trainer = Trainer(
-        network, loss, recipe.budget(), recipe.learning_rate, seed=SEED, optimizers=OPTIMIZERS[recipe.optimizer]
-    )
+    optimizers = OPTIMIZERS[recipe.optimizer]
+    trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed, optimizers=optimizers)
+    if start is not None:
+        trainer.start_at(start)
     for _ in trainer.run():
         pass
     averaged = trainer.ema.eval()
@@ -102,14 +102,15 @@ def trained(data: Data, stream: Stream) -> GuidedUNet:
 
 
 @torch.no_grad()
-def judged(network: GuidedUNet, patches: Patches, judge: TextureJudge) -> dict[str, Any]:
+def judged(network: GuidedUNet, patches: Patches, judge: TextureJudge, n: int = SAMPLES) -> dict[str, Any]:
     """Sample every class, and return hit and distance, of the twelve and of the others apart."""
     asked = Condition(class_features(network, patches).phi, *class_means(patches))
-    x = sample_rows(network, asked, SAMPLES, HowToSample().build(), (32, 32), SEED)
+    x = sample_rows(network, asked, n, HowToSample().build(), (32, 32), SEED)
     classes = {name: judge(x[y], y)._asdict() for y, name in enumerate(patches.classes)}
-    twelve = {name: found for name, found in classes.items() if name in TWELVE}
-    others = {name: found for name, found in classes.items() if name not in TWELVE}
-    return {"unseen": summarise(others), "twelve": summarise(twelve), "classes": classes}
+    parts = {"all": classes, "twelve": {}, "unseen": {}}
+    for name, found in classes.items():
+        parts["twelve" if name in TWELVE else "unseen"][name] = found
+    return {name: summarise(part) for name, part in parts.items() if part} | {"classes": classes}
 
 
 def run(laid: Path, out: Path, names: list[str]) -> None:
@@ -121,7 +122,7 @@ def run(laid: Path, out: Path, names: list[str]) -> None:
         path = out / f"{name.replace(' ', '-').replace(',', '')}.json"
         if path.exists():
             continue
-        found = judged(trained(data, made[name]()), data.unseen, judge)
+        found = judged(trained(data.recipe, made[name]()), data.unseen, judge)
         out.mkdir(parents=True, exist_ok=True)
         write_text(path, json_text({"name": name, "steps": STEPS} | found))
         print(name, found["unseen"], found["twelve"], file=sys.stderr, flush=True)

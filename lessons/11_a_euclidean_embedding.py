@@ -71,16 +71,22 @@ lesson.compare("d² of the two ends", d2[0, K - 1], float(by_hand[0, K - 1]))
 # %% [markdown]
 # **Euclidean embedding.** Eq. 6 asks for A‖φ_y − φ_y'‖² ≤ d² ≤ B‖φ_y − φ_y'‖² with B/A not too large. `euclidean_fit`
 # gives A, B and the correlation r over the fifteen pairs. As in the paper's Fig. 5, d² may also be taken from the
-# network's own scores, guided to each centroid.
+# network's own scores, guided to each centroid. Of these it is to first order 2 ΔφᵀMΔφ, with Δφ = φ_y − φ_y' and
+# M = ∫ E[JᵀJ]/σ² dlog σ, J = ∂s/∂φ: no isometry, but still a line, in the metric that the score has in φ.
 
 # %%
 fit = fgs.euclidean_fit(d2, separation.between)
 own = [fgs.conditioned(learned.score("guided"), phi_y) for phi_y in centroids]
-own_fit = fgs.euclidean_fit(fgs.density_distances(own, few, low, high, generator=seed(100)), separation.between)
+own_d2 = fgs.density_distances(own, few, low, high, generator=seed(100))
+own_fit = fgs.euclidean_fit(own_d2, separation.between)
 lesson.compare("correlation of d² with ‖φ_y − φ_y'‖²", fit.r, "near 1")
 lesson.compare("B/A (Eq. 6)", fit.B / fit.A, "below 10 (1: isometry)")
 lesson.compare("correlation, d² from the network's own scores", own_fit.r, "near 1")
 lesson.compare("B/A, d² from the network's own scores", own_fit.B / own_fit.A, "larger: not exact scores")
+M = fgs.feature_metric(learned.score("guided"), centroids, few, low, high, generator=seed(101))
+offset = centroids[:, None] - centroids
+first_order = fgs.euclidean_fit(own_d2, 2 * torch.einsum("abf,fg,abg->ab", offset, M, offset))
+lesson.compare("correlation of that d² with 2 ΔφᵀMΔφ", first_order.r, f"above {own_fit.r:.3f}")
 
 # %% [markdown]
 # The same space shows how guidance works (Fig. 1). Follow φ(x_σ) while samples are drawn, ten for each class: at large
