@@ -14,9 +14,11 @@ some shift; what is like one of the twelve is in no folder.
 `python benchmarks/shipped.py pack RUN OUT FILE` makes of a run on those the file that ships: weights and φ_y in half
 precision, of every class trained on and of the twelve, which it knows by φ alone.
 
-`python benchmarks/shipped.py show OUT/unseen FILE NAME …` draws the pictures of docs/shipped.md.
+`python benchmarks/shipped.py show OUT/unseen FILE NAME …` draws the pictures of docs/shipped.md, and
+`python benchmarks/shipped.py tell REPORT.json PAGE` writes what `fgs evaluate --unseen` found into its tables.
 """
 
+import json
 import math
 import sys
 from dataclasses import replace
@@ -144,16 +146,62 @@ def show(unseen: Path, out: Path, *names: str) -> None:
     sheet.save(out)
 
 
+def tell(report: Path, page: Path) -> None:
+    """Fill the tables of a page, each found by its first heading, with what was measured."""
+    found = json.loads(report.read_text())["unseen"]
+    over, classes, denoising = found["samples"]["summary"], found["samples"]["classes"], found["denoising"]
+    share, real = over["hit"] / over["real_hit"], f"real held-out patches {over['real_hit']:.3f}"
+    nearest = f"{100 * over['nearest_own']:.0f} %, real held-out patches {100 * over['real_nearest_own']:.0f} %"
+    diversity = f"{100 * over['diversity_right']:.0f} % ({over['diversity_least']:.2f} to {over['diversity_most']:.2f})"
+    rows = {
+        "over the": [
+            [f"class hit (of {len(classes)})", f"{over['hit']:.3f}, {real}: {share:.2f} of it", "≥ .80 of it"],
+            ["distance ÷ floor, median", f"{over['distance_median']:.2f}", "≤ 1.6"],
+            ["distance ÷ floor, at 90 %", f"{over['distance_nine_tenths']:.2f}", "≤ 4"],
+            ["distance ÷ floor, worst", f"{over['distance_worst']:.1f}", ""],
+            ["nearest to their own texture", nearest, "≥ 85 %"],
+            ["diversity within .8 to 1.2", diversity, "≥ 90 %"],
+        ],
+        "texture": [
+            [name]
+            + [f"{of[key]:.2f}" for key in ("hit", "real_hit", "distance", "diversity", "contrast")]
+            + ["itself" if of["nearest"] == name else of["nearest"]]
+            for name, of in sorted(classes.items(), key=lambda item: item[1]["distance"])
+        ],
+        "condition": [
+            [name, *(f"{value:.2f}" for value in curve)]
+            for name, curve in ({"noisy": denoising["noisy"]} | denoising["psnr"]).items()
+        ],
+        "from": [
+            [*pair["pair"], *(f"{value:.2f}" for value in (pair["distance"], *pair["progress"]))]
+            for pair in found["interpolation"]["pairs"]
+        ],
+    }
+    lines, table = [], ""
+    for line in page.read_text().splitlines():
+        table = table or next((name for name in rows if line.startswith(f"| {name} ")), "")
+        table = table if line.startswith("|") else ""
+        if not table or line.startswith("|---") or (lines and not lines[-1].startswith("|")):
+            lines.append(line)
+        if table and line.startswith("|---"):
+            lines += ["| " + " | ".join(row) + " |" for row in rows[table]]
+    page.write_text("\n".join(lines) + "\n")
+
+
 def main() -> None:
-    """Lay out, pack, or show."""
+    """Lay out, pack, show, or tell."""
     tasks = {"lay": lay, "pack": pack}
     arguments = sys.argv[2:]
     if sys.argv[1:2] == ["show"] and len(arguments) > 2:
         show(Path(arguments[0]), Path(arguments[1]), *arguments[2:])
     elif len(arguments) == 3 and sys.argv[1] in tasks:
         tasks[sys.argv[1]](*map(Path, arguments))
+    elif sys.argv[1:2] == ["tell"] and len(arguments) == 2:
+        tell(*map(Path, arguments))
     else:
-        fail("usage: shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, pack RUN OUT FILE, or show UNSEEN FILE NAME …")
+        fail(
+            "usage: shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, pack RUN OUT FILE, show UNSEEN FILE NAME …, or tell REPORT PAGE"
+        )
 
 
 if __name__ == "__main__":
