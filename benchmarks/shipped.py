@@ -199,9 +199,7 @@ def main() -> None:
     elif sys.argv[1:2] == ["tell"] and len(arguments) == 2:
         tell(*map(Path, arguments))
     else:
-        fail(
-            "usage: shipped.py lay AMBIENTCG PHOTOGRAPHS OUT, pack RUN OUT FILE, show UNSEEN FILE NAME …, or tell REPORT PAGE"
-        )
+        fail("give lay AMBIENTCG PHOTOGRAPHS OUT, pack RUN OUT FILE, show UNSEEN FILE NAME …, or tell REPORT PAGE", 2)
 
 
 if __name__ == "__main__":
