@@ -48,8 +48,8 @@ def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dic
         patches = patches_of(models["features"], [images])
         company = (models["unconditional"], models["label"], models["single"])
         subject = Subject(models["features"], patches, folder, *company)
-        sampler = HowToSample().build()
-        judged = Judged(subject, fit_judge(patches), sampler, SAMPLES, seed, lambda images: None)
+        how = HowToSample(precision="float32", seed=seed)
+        judged = Judged(subject, fit_judge(patches), how, SAMPLES, lambda images: None)
         found = {"denoising": denoising(subject), "concentration": concentration(subject), "samples": samples(judged)}
         found |= {"ways": ways(judged), "single": single_class(judged)}
         write_text(folder / "found.json", json_text(found))

@@ -36,8 +36,8 @@ def main() -> None:
         ("release", samples.release, RELEASED, CALLS),
     ):
         samples.FEW, samples.PAIRS = n, PAIRS
-        sampler = HowToSample(steps=calls).build()
-        found[name] = measure(samples.Judged(subject, judge, sampler, n, 0, lambda images: None))
+        judged = samples.Judged(subject, judge, HowToSample(steps=calls), n, lambda images: None)
+        found[name] = measure(judged)
         write_text(out / "found.json", json_text(found))
         print(name, file=sys.stderr, flush=True)
     pairs = found["interpolation"]["pairs"]

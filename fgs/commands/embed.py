@@ -30,9 +30,7 @@ class Embed:
 
     run: Annotated[Path, Argument("Folder of a run, or a checkpoint; `shipped` for the model that ships.")]
     images: Annotated[tuple[Path, ...], Argument("Image files.")]
-    downscale: Annotated[
-        int | None, Option("Average blocks of so many pixels a side; what is known best if left out.")
-    ] = None
+    downscale: Annotated[int | None, Option("Average so many pixels a side; as known best if left out.")] = None
     out: Annotated[Path | None, Option("File for φ, an array (images, F); beside it the names.", panel="Output")] = None
     json: Annotated[bool, Option("Print JSON only.", panel="Output")] = False
 

@@ -28,7 +28,6 @@ from fgs.images.model import load_companion
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of, unseen_patches
 from fgs.networks import GuidedUNet
-from fgs.sampling import StepByStep
 
 TRAINED, UNSEEN = "classes trained on", "classes never trained on"
 SHOWN = 12  # classes of more that are measured
@@ -68,7 +67,6 @@ class Evaluate:
 def evaluate(asked: Evaluate) -> None:
     """Measure a trained model and write a report."""
     with usage_errors():
-        sampler = asked.how.build()
         model = load_model(asked.run)
         subjects = _subjects(asked, model)
     with results_in(asked.out) as out:
@@ -76,14 +74,14 @@ def evaluate(asked: Evaluate) -> None:
         for title, subject in subjects.items():
             subject = replace(subject, folder=out / subject.folder)
             subject.folder.mkdir(exist_ok=True)
-            found[title] = strict(_measure(subject, asked, sampler))
+            found[title] = strict(_measure(subject, asked))
         everything = found.get(TRAINED, {}) | ({"unseen": found[UNSEEN]} if UNSEEN in found else {})
         write_text(out / "report.json", json_text(everything) + "\n")
         pages = [
             section for name, part in found.items() for section in sections(part, out / subjects[name].folder, name)
         ]
         title = asked.run.name if asked.run else "The model that ships"
-        write_report(out / "report.html", title, describe(model, sampler, asked.how.seed), pages)
+        write_report(out / "report.html", title, describe(model, asked.how), pages)
     if asked.json:
         print(json_text(everything))
     else:
@@ -155,7 +153,7 @@ def _companions(model: Model, paths: Mapping[str, Path]) -> dict[str, Model]:
     return models
 
 
-def _measure(subject: Subject, asked: Evaluate, sampler: StepByStep) -> Found:
+def _measure(subject: Subject, asked: Evaluate) -> Found:
     """Make every measure that the subject allows, with bars."""
     found: Found = {}
     measures = measures_of(subject)
@@ -164,9 +162,9 @@ def _measure(subject: Subject, asked: Evaluate, sampler: StepByStep) -> Found:
             advance(name, 0)
             found[name] = measure(subject)
             advance(name, 1)
-    calls = sampler.planned_steps() * sum(images_of(subject, asked.n).values())
+    calls = asked.how.build().planned_steps() * sum(images_of(subject, asked.n).values())
     with step_bar(calls, "image steps") as advance:
-        return found | measure_samples(subject, sampler, asked.n, asked.how.seed, advance)
+        return found | measure_samples(subject, asked.how, asked.n, advance)
 
 
 def _print(found: Mapping[str, Found], out: Path) -> None:

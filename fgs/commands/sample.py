@@ -98,7 +98,7 @@ def sample(asked: Sample) -> None:
         condition, size = _start(model, asked, condition)
         if asked.release_at is not None:
             condition = condition._replace(covariance=None)  # the mean would go on guiding
-        score = _score(model, asked, guided=condition.phi is not None)
+        score = asked.how.cast(_score(model, asked, guided=condition.phi is not None))
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:

@@ -6,16 +6,14 @@ from functools import partial
 import fgs.evaluation.samples as of
 from fgs.evaluation.denoising import Found, Subject, denoising, denoising_matrix
 from fgs.evaluation.features import concentration, embedding
+from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
-from fgs.sampling import StepByStep
 
 SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "ways": of.ways, "single": of.single_class}
 SAMPLED |= {"release": of.release, "interpolation": of.interpolation}
 
-MANY = (
-    24  # classes above which what takes ten times as long as samples, or grows with the pairs of classes, is left out
-)
+MANY = 24  # classes above which what takes ten times as long as samples, or grows with their pairs, is left out
 
 
 def measures_of(subject: Subject) -> dict[str, Callable[[Subject], Found]]:
@@ -50,20 +48,16 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
     return images
 
 
-def measure_samples(
-    subject: Subject, sampler: StepByStep, n: int, seed: int, advance: Callable[[str, int], None]
-) -> Found:
+def measure_samples(subject: Subject, how: HowToSample, n: int, advance: Callable[[str, int], None]) -> Found:
     """Draw the samples of `images_of` and judge them.
 
     Args:
         subject: what is evaluated.
-        sampler: of Algorithm 1.
+        how: sampler and seed.
         n: samples of a class.
-        seed: of the samples.
         advance: told of the name of the measure and of the images of every call of the network.
     """
     judge = of.fit_judge(subject.patches, max(of.ENOUGH, n)) if subject.patches.patch >= SMALLEST else None
     return {
-        name: SAMPLED[name](of.Judged(subject, judge, sampler, n, seed, partial(advance, name)))
-        for name in images_of(subject, n)
+        name: SAMPLED[name](of.Judged(subject, judge, how, n, partial(advance, name))) for name in images_of(subject, n)
     }

@@ -6,20 +6,20 @@ from fgs.evaluation.denoising import MATRIX_SIGMAS, Found
 from fgs.evaluation.page import Section, Table
 from fgs.evaluation.samples import COLUMNS, FEW, UNCHANGED
 from fgs.images.model import Model
+from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
-from fgs.sampling import StepByStep
 
 
-def describe(model: Model, sampler: StepByStep, seed: int) -> str:
+def describe(model: Model, how: HowToSample) -> str:
     """Say what is evaluated, and how it is sampled."""
-    sizes, recipe = model.network.settings, model.recipe
+    sizes, recipe, sampler = model.network.settings, model.recipe, how.build()
     parameters = sum(weight.numel() for weight in model.network.parameters() if weight.requires_grad)
     return (
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
         f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
         f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
-        f"seed {seed}."
+        f"seed {how.seed}, products in {how.precision}."
     )
 
 

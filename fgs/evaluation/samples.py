@@ -16,12 +16,12 @@ from fgs.figures import image_grid, scatter
 from fgs.guidance import ClassifierFreeGuidance, Released
 from fgs.images import Patches
 from fgs.images.conditions import Advance, Condition, sample_rows
+from fgs.images.samplers import HowToSample
 from fgs.measures import Quality, TextureJudge, energy_distance
 from fgs.measures.copies import correlation_elsewhere, largest_correlation
 from fgs.networks import GuidedUNet
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
-from fgs.sampling import StepByStep
 
 LARGE, LARGE_SHOWN = 5, 12  # samples a class of twice the size, and classes of more
 SHOWN = 24  # classes that are drawn, of more
@@ -57,23 +57,22 @@ class Judged:
     Attributes:
         subject: what is evaluated.
         judge: fitted to its patches; None where they are too small for texture statistics.
-        sampler: of Algorithm 1.
+        how: sampler and seed.
         n: samples of each class.
-        seed: of the samples.
         advance: told of every step of the sampler.
     """
 
     subject: Subject
     judge: TextureJudge | None
-    sampler: StepByStep
+    how: HowToSample
     n: int
-    seed: int
     advance: Advance
 
     def draw(self, score: ProjectedScore, condition: Condition, n: int, scale: int = 1) -> Tensor:
         """Sample n images, `scale` times as large as trained on, for every row of a condition: (rows, n, C, H, W)."""
         size = scale * self.subject.patches.patch
-        return sample_rows(score, condition, n, self.sampler, (size, size), self.seed, self.advance)
+        sampler, score = self.how.build(), self.how.cast(score)
+        return sample_rows(score, condition, n, sampler, (size, size), self.how.seed, self.advance)
 
     def classes(self, x: Tensor) -> dict[str, Found]:
         """Judge the samples of every class, (K, n, C, H, W)."""
@@ -87,7 +86,7 @@ def samples(judged: Judged) -> Found:
     x = judged.draw(subject.model.network, subject.model.condition(), judged.n)
     classes = judged.classes(x)
     for y, name in enumerate(subject.model.classes):
-        classes[name] |= _copies(subject, y, x[y][:COPIES], judged.seed)
+        classes[name] |= _copies(subject, y, x[y][:COPIES], judged.how.seed)
     if judged.judge:
         _find_nearest(judged.judge, x, classes)
     rows = {
@@ -104,7 +103,7 @@ def samples(judged: Judged) -> Found:
         excess = [found["memorised"] - found[key] for found in classes.values() if found[key] is not None]
         if excess:
             summary[f"memorised_beyond_{name}"] = max(excess)
-    return {"n": judged.n, "steps": judged.sampler.planned_steps(), "classes": classes, "summary": summary}
+    return {"n": judged.n, "steps": judged.how.build().planned_steps(), "classes": classes, "summary": summary}
 
 
 def _find_nearest(judge: TextureJudge, x: Tensor, classes: dict[str, Found]) -> None:

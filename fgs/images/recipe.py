@@ -89,9 +89,7 @@ class Recipe:
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
     classes: Annotated[str, _data("Those of --data, or new ones made of many.", "auto|fixed|endless")] = "auto"
     synthetic: Annotated[float, _data("Share of endless classes that the library draws.")] = 0.1
-    twice: Annotated[
-        float, _data("Share of batches of endless classes that show x of twice the size; 0 for paper.")
-    ] = BY_PRESET
+    twice: Annotated[float, _data("Share of endless batches with x of twice the size; 0 for paper.")] = BY_PRESET
     unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
@@ -174,9 +172,8 @@ class Recipe:
         """
         check_device(self.device)
         device = best_device() if self.device == "auto" else self.device
-        return replace(
-            self, device=device, precision=best_precision(device) if self.precision == "auto" else self.precision
-        )
+        precision = best_precision(device) if self.precision == "auto" else self.precision
+        return replace(self, device=device, precision=precision)
 
     @property
     def preparation(self) -> Preparation:

@@ -100,9 +100,8 @@ class Run:
         with nullcontext() if again else output_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
             run.save()
-            versions = {name: version(name) for name in ("fgs", "torch", "numpy")} | {
-                "python": platform.python_version()
-            }
+            versions = {name: version(name) for name in ("fgs", "torch", "numpy")}
+            versions["python"] = platform.python_version()
             Config(run.recipe, run.hashes, run.legs, versions).write(folder)  # last: where it is, a run can be resumed
         return run
 

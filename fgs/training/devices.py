@@ -1,6 +1,7 @@
 """Where to train and in which precision: what is here, and what pays."""
 
 import time
+from functools import cache
 
 import torch
 
@@ -19,6 +20,7 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+@cache
 def best_precision(device: str) -> str:
     """Return bfloat16 where the hardware multiplies such numbers faster; a CPU tries it, for a second at most.
 

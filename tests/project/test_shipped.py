@@ -1,6 +1,7 @@
 """The model that ships: small, whole, without a path in it, and as good as its report says."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from fgs.images.patches import Patches, draw_images, read_images
 from fgs.images.reading import Preparation, write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import is_no_texture, look_at
+from fgs.noise import seeded
 from fgs.training.checkpoints import read_data
 
 ROOT = Path(__file__).parents[2]
@@ -133,3 +135,30 @@ def test_samples_are_of_photographs_that_it_was_never_trained_on(model, twelve, 
     hit, real = (torch.tensor([getattr(quality, key) for quality in found]).mean() for key in ("hit", "real_hit"))
     assert hit > 0.6 * real
     assert torch.tensor([quality.distance for quality in found]).median() < 4
+
+
+@pytest.mark.parametrize("sigma", [1.0, 0.1, 0.01])
+def test_products_in_bfloat16_change_the_score_by_less_than_a_hundredth_of_the_noise(model, sigma):
+    x = 0.5 + sigma * torch.randn(16, 3, 32, 32, generator=seeded(0))
+    phi, level = model.targets[:16], torch.tensor(sigma)
+    with torch.no_grad():
+        whole = model.network(x, phi, level)
+        assert torch.equal(HowToSample(precision="float32").cast(model.network)(x, phi, level), whole)
+        half = HowToSample(precision="bfloat16").cast(model.network)(x, phi, level)
+    assert half.dtype == torch.float32
+    assert 0 < (half - whole).square().mean().sqrt() < 0.01 * sigma
+
+
+@pytest.mark.slow
+def test_samples_of_twice_and_four_times_the_patch_keep_their_contrast(model):
+    """φ of 32 × 32 serves larger images, as x was larger than x' in a share of the training."""
+    asked = model.condition(["grass_005", "rocks_004", "bricks_018", "wood_032"])
+    sampler = HowToSample(steps=24).build()
+
+    def contrast(side, n):
+        x = sample_rows(model.network, asked, n, sampler, (side, side))
+        return (x - x.mean((-2, -1), keepdim=True)).square().mean((1, 2, 3, 4)).sqrt()
+
+    usual = contrast(32, 16)
+    for side, n in ((64, 4), (128, 1)):
+        assert ((contrast(side, n) / usual).log().abs() < math.log(1.6)).all()
