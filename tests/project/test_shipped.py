@@ -160,5 +160,5 @@ def test_samples_of_twice_and_four_times_the_patch_keep_their_contrast(model):
         return (x - x.mean((-2, -1), keepdim=True)).square().mean((1, 2, 3, 4)).sqrt()
 
     usual = contrast(32, 16)
-    for side, n in ((64, 4), (128, 1)):
-        assert ((contrast(side, n) / usual).log().abs() < math.log(1.6)).all()
+    for side, n, most in ((64, 4, 1.3), (128, 1, 2.0)):
+        assert ((contrast(side, n) / usual).log().abs() < math.log(most)).all()
