@@ -67,6 +67,7 @@ class Evaluate:
 def evaluate(asked: Evaluate) -> None:
     """Measure a trained model and write a report."""
     with usage_errors():
+        asked.how.build()  # what is wrong with it is said before anything is read
         model = load_model(asked.run)
         subjects = _subjects(asked, model)
     with results_in(asked.out) as out:
@@ -77,9 +78,7 @@ def evaluate(asked: Evaluate) -> None:
             found[title] = strict(_measure(subject, asked))
         everything = found.get(TRAINED, {}) | ({"unseen": found[UNSEEN]} if UNSEEN in found else {})
         write_text(out / "report.json", json_text(everything) + "\n")
-        pages = [
-            section for name, part in found.items() for section in sections(part, out / subjects[name].folder, name)
-        ]
+        pages = [page for name, part in found.items() for page in sections(part, out / subjects[name].folder, name)]
         title = asked.run.name if asked.run else "The model that ships"
         write_report(out / "report.html", title, describe(model, asked.how), pages)
     if asked.json:

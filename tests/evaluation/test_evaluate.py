@@ -158,6 +158,13 @@ def test_bad_company_is_one_line(fgs, run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_sampler_that_cannot_be_built_is_refused_before_anything_is_read(fgs, run, tmp_path):
+    code, out, err = fgs("evaluate", run["features"], "--steps", 4, "--out", tmp_path / "out")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--steps: must be at least 7" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_fits_the_screen(report, tmp_path, width):
