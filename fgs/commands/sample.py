@@ -114,7 +114,7 @@ def sample(asked: Sample) -> None:
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
         about |= {"n": n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}
-        about |= {"h": sampler.h if isinstance(sampler, SISA) else None}
+        about |= {"h": sampler.h if isinstance(sampler, SISA) else None, "precision": asked.how.precision_on("cpu")}
         print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))
     elif asked.list_:
         print(*labels, sep="\n")

@@ -19,7 +19,7 @@ def describe(model: Model, how: HowToSample) -> str:
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
         f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
         f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
-        f"seed {how.seed}, products in {how.precision}."
+        f"seed {how.seed}, products in {how.precision_on('cpu')}."
     )
 
 

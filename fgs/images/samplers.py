@@ -55,12 +55,15 @@ class HowToSample:
         """β, that of the sampler if none is given."""
         return BETAS[self.sampler] if self.beta is None else self.beta
 
+    def precision_on(self, device: str) -> str:
+        """Return the precision, on that device the one that "auto" stands for."""
+        return best_precision(device) if self.precision == "auto" else self.precision
+
     def cast(self, score: ProjectedScore) -> ProjectedScore:
         """Return the score with products in the precision asked for; bfloat16 changes s by half a percent of σ."""
 
         def cast(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-            chosen = best_precision(x.device.type) if self.precision == "auto" else self.precision
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=chosen == "bfloat16"):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision_on(x.device.type) == "bfloat16"):
                 return score(x, phi, sigma)
 
         return cast
