@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fgs.corrections import Chain, Langevin
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
-from fgs.embedding import (  # fmt: skip
+from fgs.embedding import (
     centroid,
     conditioned,
     density_distances,

@@ -86,7 +86,7 @@ def train_on_images(asked: TrainImages) -> None:
 
 def _train_together(asked: TrainImages) -> None:
     """Train the one run of all processes; nothing of it outlives this function, as the group must not end before it."""
-    resume = asked.resume or (asked.out if restarts() and (asked.out / CONFIG).exists() else None)
+    resume = asked.resume or (asked.out if restarts() > 0 and (asked.out / CONFIG).exists() else None)
     try:
         run = Run.resume(resume, asked.settings) if resume else Run.start(asked.out, asked.recipe)
     except CheckpointError as error:

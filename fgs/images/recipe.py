@@ -54,8 +54,7 @@ OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed", "twice": 0.0}
 """What was no choice when older recipes were written."""
 
-GONE: dict[str, Any] = {"normalize": False, "least_contrast": 0.0}
-"""What was a choice, and what is done now."""
+GONE: dict[str, Any] = {"normalize": False, "least_contrast": 0.0}  # what was a choice, and what is done now
 
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
 

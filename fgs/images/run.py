@@ -93,7 +93,7 @@ class Run:
         recipe = recipe.on_this_machine()
         if not is_first():
             return cls(folder, recipe)._at_given_weights()
-        again = restarts()  # what the attempt before has left is written over
+        again = restarts() > 0  # what the attempt before has left is written over
         if not again:
             require_free(folder)  # before much is read
         run = cls(folder, recipe)._at_given_weights()
