@@ -9,13 +9,12 @@ that a run that was stopped goes on; without names all are made.
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from shipped import TWELVE
 from torch import Tensor
 
 from fgs.common.files import write_text
@@ -33,6 +32,7 @@ from fgs.measures import TextureJudge
 from fgs.networks import GuidedUNet
 from fgs.training.trainer import Trainer
 from script import fail
+from shipped import TWELVE
 
 STEPS, SAMPLES, SHARE = 6000, 16, 0.1
 SEED = 0
@@ -75,7 +75,10 @@ class Data:
 
 def choices(data: Data) -> dict[str, Callable[[], Stream]]:
     """Return what each network is trained on."""
-    of = lambda pictures, variation=USUAL, share=0.0: Endless(pictures, 32, data.synthetic, share, variation)  # noqa: E731
+
+    def of(pictures: Sequence[Tensor], variation: Variation = USUAL, share: float = 0.0) -> Endless:
+        return Endless(pictures, 32, data.synthetic, share, variation)
+
     own = [pixels for y in range(len(data.twelve.classes)) for pixels in data.twelve.training_pixels(y)]
     numbers = (*NUMBERS, len(data.pictures))
     made: dict[str, Callable[[], Stream]] = {f"{n} pictures": lambda n=n: of(data.some(n)) for n in numbers}

@@ -9,12 +9,11 @@ cores of an AMD EPYC take in so many minutes. OUT gets a file a training, so tha
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from classes import judged, trained
-from shipped import TWELVE
-
 from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.evaluation.samples import fit_judge
@@ -24,6 +23,7 @@ from fgs.images.recipe import Recipe
 from fgs.images.sources import read_patches
 from fgs.networks import GuidedUNet
 from script import fail
+from shipped import TWELVE
 
 A_MINUTE = 360  # steps of 16 pairs that two idle cores take, with two processes
 MINUTES = (0, 1, 2, 5, 15)
@@ -43,9 +43,7 @@ def run(folder: Path, out: Path, seeds: list[int]) -> None:
                 if path.exists() or (minutes == 0 and (name == "scratch" or seed != seeds[0])):
                     continue
                 rate = asked.learning_rate / (4 if name == "shipped" else 1)
-                recipe = Recipe(
-                    **{**vars(asked), "steps": max(1, A_MINUTE * minutes), "learning_rate": rate, "seed": seed}
-                )
+                recipe = replace(asked, steps=max(1, A_MINUTE * minutes), learning_rate=rate, seed=seed)
                 weights = shipped.network.state_dict() if name == "shipped" else None
                 network = trained(recipe, patches, seed, weights) if minutes else shipped.network
                 assert isinstance(network, GuidedUNet)
