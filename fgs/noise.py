@@ -1,13 +1,17 @@
 """Gaussian noise: drawing it, adding it, and estimating how much of it is there."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 NoiseLevel = Callable[[Tensor, Tensor], Tensor]
 """(s, sigma) -> σ: from the score s (N, *shape) and the believed σ () or (N,), the noise level () or (N,) of a step."""
+
+REMEMBERED = 2**20  # numbers of a draw that is kept for whoever asks for the same again
 
 
 def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
@@ -21,9 +25,16 @@ def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
         generator: CPU generator; None is torch's own.
     """
     key = int(torch.randint(2**63 - 1, (), generator=generator))
-    # float64 throughout: numpy's float32 stream is another one, and a seed should mean the same in both precisions
-    z = np.random.default_rng(key).standard_normal(tuple(like.shape))
-    return torch.from_numpy(z).to(like)
+    draw = _remembered if like.numel() <= REMEMBERED else _drawn
+    return torch.from_numpy(draw(key, tuple(like.shape))).to(like, copy=True)
+
+
+def _drawn(key: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Draw the numbers of a seed, in float64: numpy's float32 stream is another one, and a seed means one stream."""
+    return np.random.default_rng(key).standard_normal(shape)
+
+
+_remembered = lru_cache(maxsize=1)(_drawn)  # methods that are compared step by step ask for the same noise in turn
 
 
 def seeded(seed: int, *path: int) -> Generator:

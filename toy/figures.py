@@ -17,7 +17,8 @@ from torch import Tensor
 from fgs.common.files import atomic
 from fgs.figures import COLOURS, OTHER, TRUTH, new_figure, save_figure
 from fgs.noise import seeded
-from toy.experiment import SAMPLES, Block, ToyResult, draw_toy_start
+from toy.drawing import SAMPLES, draw_toy_start
+from toy.experiment import Block, ToyResult
 from toy.geometry import ClassAxis, nearest_distance
 from toy.judge import Row
 from toy.methods import build_method

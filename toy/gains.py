@@ -123,9 +123,8 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
         if mixture.K == 1:
             return torch.zeros_like(sigma)
         log_p = mixture.log_posterior(x, sigma)
-        is_y = mixture.one_hot(y).bool().expand_as(log_p)
-        doubt = -torch.expm1(log_p[is_y])  # 1 − p(y|x), one value a row
-        rivals = log_p.masked_fill(is_y, -math.inf).softmax(1) @ mixture.means  # m̄
+        doubt = -torch.expm1(log_p.gather(1, y.expand(len(x))[:, None])[:, 0])  # 1 − p(y|x)
+        rivals = log_p.masked_fill(mixture.one_hot(y).bool(), -math.inf).softmax(1) @ mixture.means  # m̄
         away = rivals - mixture.means[y]
         t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1)
         t = torch.where(t < 0, t.clamp(max=-NEAREST), t.clamp(min=NEAREST))

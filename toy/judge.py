@@ -1,10 +1,11 @@
 """The measures of stage 1: samples of one class against true ones, all distances divided by their floor."""
 
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from torch import Generator, Tensor
 
-from fgs.measures.distances import Distance, class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
+from fgs.measures.distances import class_hit, mean_and_sd, mean_distance, two_sample_floor, wasserstein_1
 from fgs.noise import add_noise, seeded
 from toy.geometry import ClassAxis, class_axis
 from toy.mixture import GaussianMixture
@@ -54,6 +55,7 @@ class Judge:
     true: Tensor
     along: list[Tensor]
     smoothed: list[Tensor]
+    within: float
     floor: float
     energy_floor: float | None
 
@@ -63,31 +65,33 @@ class Judge:
         axis = class_axis(mixture, target)
         true = mixture.sample(n, target, generator=generator)
         along = [mixture.sample(n, target, generator=generator) @ axis.u for _ in range(TRUE_SETS)]
-        smoothed: list[Tensor] = []
-        energy_floor = None
-        if mixture.d > 1:
-            rows = min(n, ENERGY_ROWS)
-            smoothed = [mixture.sample(rows, target, sigma_inf, generator) for _ in range(ENERGY_SETS)]
-            energy_floor = two_sample_floor(energy_distance, smoothed)
         floor = two_sample_floor(wasserstein_1, along)
-        return cls(mixture, target, axis, sigma_inf, true, along, smoothed, floor, energy_floor)
+        if mixture.d == 1:
+            return cls(mixture, target, axis, sigma_inf, true, along, [], 0.0, floor, None)
+        rows = min(n, ENERGY_ROWS)
+        smoothed = [mixture.sample(rows, target, sigma_inf, generator).float() for _ in range(ENERGY_SETS)]
+        within = fmean(float(mean_distance(each, each)) for each in smoothed)
+        energy_floor = 2 * (two_sample_floor(mean_distance, smoothed) - within)
+        return cls(mixture, target, axis, sigma_inf, true, along, smoothed, within, floor, energy_floor)
 
     def measure(self, label: str, x: Tensor, steps: float | None, x_noisy: Tensor | None = None) -> Row:
         """Measure the samples x (N, d); x_noisy is x with the noise σ_∞ that samples carry, x itself if left out."""
+        x = x.to(self.true)
         mean_error, sd = mean_and_sd(x, self.mixture.means[self.target], *self.axis)
         hit = class_hit(self.mixture.log_posterior(x, self.sigma_inf), self.target)
-        distance = _mean_distance(wasserstein_1, x @ self.axis.u, self.along)
+        distance = fmean(float(wasserstein_1(x @ self.axis.u, true)) for true in self.along)
         row = Row(label, steps, hit, mean_error, sd, distance, distance / self.floor)
         if self.energy_floor is None:
             return row
-        energy = _mean_distance(energy_distance, (x if x_noisy is None else x_noisy)[:ENERGY_ROWS], self.smoothed)
+        energy = self._energy((x if x_noisy is None else x_noisy)[:ENERGY_ROWS].float())
         return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
+
+    def _energy(self, x: Tensor) -> float:
+        """Mean energy distance of x to the smoothed true sets, whose own mean distances are known."""
+        across = fmean(float(mean_distance(x, true)) for true in self.smoothed)
+        return 2 * across - float(mean_distance(x, x)) - self.within
 
     def measure_true(self) -> Row:
         """Measure the true set that is shown."""
         noisy, _ = add_noise(self.true, self.true.new_tensor(self.sigma_inf), seeded(0))
         return self.measure("true samples", self.true, None, noisy)
-
-
-def _mean_distance(distance: Distance, x: Tensor, true_sets: list[Tensor]) -> float:
-    return sum(float(distance(x, true)) for true in true_sets) / len(true_sets)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -43,7 +44,14 @@ class GaussianMixture:
         self.axes = axes[:, :, d - r :].transpose(1, 2).reshape(K * r, d)  # rows: the r axes of y = 0, of y = 1, …
         # about the centre, so that |x − m_y|² = |x|² − 2x·m_y + |m_y|² loses no digits
         self._m = means - self.centre  # (K, d)
+        self._m_squared = self._m.square().sum(1)[:, None]  # (K, 1)
         self._m_axes = (self.axes.view(K, r, d) @ self._m[:, :, None])[:, :, 0]  # (K, r)
+
+    def to(self, dtype: torch.dtype) -> "GaussianMixture":
+        """Return the same mixture, decomposition and all, computed in another dtype."""
+        other = copy(self)
+        vars(other).update({name: value.to(dtype) for name, value in vars(self).items()})
+        return other
 
     @property
     def K(self) -> int:  # noqa: N802
@@ -95,15 +103,15 @@ class GaussianMixture:
         Raises:
             ValueError: σ = 0 and a covariance is singular.
         """
-        return self._log_joint(x, sigma, None).logsumexp(0)
+        return self._log_joint(self._seen(x, sigma), None).logsumexp(0)
 
     def log_posterior(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
         """Return log p_σ(y|x) by Bayes' rule: (N, K); `weights`, (K,) or (N, K), stand in for π."""
-        return self._log_joint(x, sigma, weights).log_softmax(0).T
+        return self._log_joint(self._seen(x, sigma), weights).log_softmax(0).T
 
     def posterior(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
         """Return p_σ(y|x): (N, K); arguments as in `log_posterior`."""
-        return self._log_joint(x, sigma, weights).softmax(0).T
+        return self._log_joint(self._seen(x, sigma), weights).softmax(0).T
 
     def score(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
         """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x).
@@ -119,12 +127,13 @@ class GaussianMixture:
         Raises:
             ValueError: σ = 0 and a covariance is singular.
         """
-        p = self._log_joint(x, sigma, weights).softmax(0)  # (K, N)
-        floor, spread = self._variances(sigma)
-        x = x.to(self.centre) - self.centre
-        a = p / floor  # −∇log p_{σ,y} = (x − m_y)/floor, corrected along the axes
-        b = (p[:, None] * (1 / spread - 1 / floor[:, None]) * self._along(x)).flatten(0, 1)  # (K·r, N)
-        score: Tensor = a.T @ self._m - a.sum(0)[:, None] * x - b.T @ self.axes
+        seen = self._seen(x, sigma)
+        p = self._log_joint(seen, weights).softmax(0)  # (K, N)
+        a = p / seen.floor  # −∇log p_{σ,y} = (x − m_y)/floor, corrected along the axes
+        score: Tensor = a.T @ self._m - a.sum(0)[:, None] * seen.x
+        if len(self.axes):
+            b = (p[:, None] * (1 / seen.spread - 1 / seen.floor[:, None]) * seen.along).flatten(0, 1)  # (K·r, N)
+            score = score - b.T @ self.axes
         return score
 
     def one_hot(self, y: Tensor | int) -> Tensor:
@@ -133,30 +142,45 @@ class GaussianMixture:
 
     # Inside, components come first, (K, N): sums over a short last axis are many times slower.
 
-    def _log_joint(self, x: Tensor, sigma: Tensor | float, weights: Tensor | None) -> Tensor:
+    def _log_joint(self, seen: "_Seen", weights: Tensor | None) -> Tensor:
         """Log π_y p_{σ,y}(x): (K, N)."""
-        floor, spread = self._variances(sigma)
-        x = x.to(self.centre) - self.centre
-        along = self._along(x)
-        distance = x.square().sum(1) - 2 * self._m @ x.T + self._m.square().sum(1)[:, None]  # |x − m_y|²
-        off = distance - along.square().sum(1)  # its part off the axes
-        quadratic = off / floor + (along.square() / spread).sum(1)
-        log_determinant = (self.d - spread.shape[1]) * floor.log() + spread.log().sum(1)
+        x, floor, spread, along = seen
+        quadratic = x.square().sum(1) - 2 * self._m @ x.T + self._m_squared  # |x − m_y|²
+        log_determinant = self.d * (floor * (2 * math.pi)).log()
+        if len(self.axes):
+            on = along.square()
+            quadratic = (quadratic - on.sum(1)) / floor + (on / spread).sum(1)
+            log_determinant = log_determinant + (spread / floor[:, None]).log().sum(1)
+        else:
+            quadratic = quadratic / floor
         prior = (self.weights if weights is None else weights.to(self.weights)).reshape(-1, self.K).T  # (K, 1 or N)
-        return prior.log() - 0.5 * (quadratic + log_determinant + self.d * math.log(2 * math.pi))
+        return prior.log() - 0.5 * (quadratic + log_determinant)
 
-    def _along(self, x: Tensor) -> Tensor:
-        """Coordinates (K, r, N) of x − m_y along the axes, for x (N, d) about the centre."""
-        along: Tensor = (self.axes @ x.T).view(*self._m_axes.shape, x.shape[0]) - self._m_axes[:, :, None]
-        return along
-
-    def _variances(self, sigma: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Eigenvalues of Σ_y + σ² Id: (K, 1 or N) off and (K, r, 1 or N) along the axes."""
+    def _seen(self, x: Tensor, sigma: Tensor | float) -> "_Seen":
+        """Return what densities and scores at x (N, d) are made of."""
         variance = torch.as_tensor(sigma, dtype=self.means.dtype, device=self.means.device).square().reshape(1, -1)
-        floor = self.floor[:, None] + variance
+        floor, spread = self.floor[:, None] + variance, self.spread[:, :, None] + variance
         if bool((floor <= 0).any()):
             raise ValueError("sigma: a singular covariance has no density at sigma = 0; give a sigma > 0")
-        return floor, self.spread[:, :, None] + variance
+        x = x.to(self.centre) - self.centre
+        along = (self.axes @ x.T).view(*self._m_axes.shape, len(x)) - self._m_axes[:, :, None] if len(self.axes) else x
+        return _Seen(x, floor, spread, along)
+
+
+class _Seen(NamedTuple):
+    """x (N, d) about the centre, and for each class the eigenvalues of Σ_y + σ² Id and x − m_y in its axes.
+
+    Attributes:
+        x: (N, d).
+        floor: (K, 1 or N) the eigenvalue off the axes.
+        spread: (K, r, 1 or N) those along the axes.
+        along: (K, r, N) the coordinates of x − m_y along them; unused where r = 0.
+    """
+
+    x: Tensor
+    floor: Tensor
+    spread: Tensor
+    along: Tensor
 
 
 def _together(*values: Values) -> list[Tensor]:

@@ -39,18 +39,18 @@ def energy_distance(x: Tensor, y: Tensor) -> Tensor:
         x: (N, d).
         y: (M, d).
     """
-    return 2 * _mean_distance(x, y) - _mean_distance(x, x) - _mean_distance(y, y)
+    return 2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
 
 
-def _mean_distance(x: Tensor, y: Tensor, pairs: int = 2**22) -> Tensor:
-    """E‖X − Y‖ over all pairs, at most `pairs` of them in memory at a time."""
+def mean_distance(x: Tensor, y: Tensor, pairs: int = 2**22) -> Tensor:
+    """Return E‖X − Y‖ over all pairs of x (N, d) and y (M, d), at most `pairs` of them in memory at a time."""
     if x.shape[1] == 1:
         return _mean_distance_on_line(x[:, 0], y[:, 0])
     rows = max(1, pairs // y.shape[0])
-    total = x.new_zeros(())
-    for first in range(0, x.shape[0], rows):
-        total += torch.cdist(x[first : first + rows], y).sum()
-    return total / (x.shape[0] * y.shape[0])
+    centre = y.mean(0)  # products of short vectors lose fewer digits
+    x, y = x - centre, y - centre
+    means = [torch.cdist(x[first : first + rows], y).mean(1) for first in range(0, x.shape[0], rows)]
+    return torch.cat(means).double().mean()
 
 
 def _mean_distance_on_line(x: Tensor, y: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from toy.config import ToyConfig
-from toy.experiment import ROWS, planned_steps, prepare, run_block, run_toy
+from toy.drawing import ROWS
+from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method
 
 SEEDS = range(4)

@@ -11,7 +11,8 @@ from torch import Tensor
 from fgs.embedding import EuclideanFit
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH, new_figure, save_figure
 from fgs.noise import seeded
-from toy.experiment import Stage2, ToyResult, draw_toy_start
+from toy.drawing import draw_toy_start
+from toy.experiment import Stage2, ToyResult
 from toy.figures import Panel, along, density, panel_grid
 from toy.geometry import class_axis
 from toy.learned.embedding import Embedding
