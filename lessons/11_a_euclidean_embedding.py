@@ -31,7 +31,7 @@ weights = torch.full((K,), 1 / K, dtype=torch.float64)
 mixture = GaussianMixture(weights, means, rank1_covariances(means, std=lam))
 sigma_0, sigma_inf = noise_range(mixture, h=0.05)
 sampler = fgs.SISA(h=0.05, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise_level=fgs.pooled)
-learned = learn(mixture, sampler, Learning(training_steps=3500), names=("guided",))
+learned = learn(mixture, sampler, Learning(training_steps=2000), names=("guided",))
 
 # %% [markdown]
 # **Concentration and separation.** Eq. 5: seen along the line from φ_y' to φ_y, the features of class y spread much

@@ -29,7 +29,7 @@ means = means_on_line(K=2, d=d, spacing=1.4)
 mixture = GaussianMixture(torch.tensor([0.5, 0.5], dtype=torch.float64), means, rank1_covariances(means, std=lam))
 sigma_0, sigma_inf = noise_range(mixture, h=0.1)
 sampler = fgs.SISA(h=0.1, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise_level=fgs.known_schedule)
-learned = learn(mixture, sampler, Learning(training_steps=3000), names=("guided", "label"))
+learned = learn(mixture, sampler, Learning(training_steps=2000), names=("guided", "label"))
 
 # %% [markdown]
 # Every method is a score s(x, φ, σ), with its own kind of φ: the class (one-hot) for the exact score and for the

@@ -11,12 +11,12 @@ from fgs.commands.console import fail, results_in, step_bar, training_bars, usag
 from fgs.commands.interface import make_command
 from fgs.common.options import Option
 from fgs.common.text import json_text
-from fgs.training import CheckpointError, NotFiniteError
-from toy.config import ToyConfig
+from fgs.training import NotFiniteError
+from toy.config import CALLS, ToyConfig
 from toy.experiment import ToyResult, planned_steps, run_toy
 from toy.learned import Learned, Learning, learn
-from toy.learned.saved import load_learned, save_learned
 from toy.learned.scores import methods_of
+from toy.learned.training import LABELS
 from toy.methods import DEFAULT_METHODS
 from toy.report import print_toy, save_toy
 
@@ -36,26 +36,16 @@ class Toy:
     config: ToyConfig = field(default_factory=ToyConfig)
     learned: Annotated[bool, _networks("Train networks on the mixture and add their rows.")] = False
     learning: Learning = field(default_factory=Learning)
-    save: Annotated[Path | None, _networks("File to keep the trained networks in.")] = None
-    load: Annotated[Path | None, _networks("Use networks kept by --save, and their mixture.")] = None
     out: Annotated[Path | None, _output("Folder for samples.npz, metrics.json and figure.png.")] = None
     json: Annotated[bool, _output("Print the metrics as JSON only.")] = False
-    animate: Annotated[bool, _output("Also write trajectories.gif into --out.")] = False
     given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what could only fail after the work is done."""
-        save = self.save
-        refusals = {
-            "animate: writes into the folder of --out; give --out DIR": self.animate and self.out is None,
-            "animate: shows a forcing, which the residual contains; leave out --noise-level": self.animate
-            and self.config.noise_level != "known",
-            f"out: {self.out} is a file; name a folder": self.out and self.out.exists() and not self.out.is_dir(),
-            "load: brings its own networks; leave out --learned": self.learned and self.load,
-            "save: there are no networks to keep; add --learned": save and not self.learned,
-            f"save: {save} is a folder; name a file": save and save.is_dir(),
-            f"save: {save} lies in no folder; name a file": save and not save.parent.is_dir(),
-        }
+        out = self.out
+        refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
+        for name in {"h", "schedule", "noise_level"} & self.given:
+            refusals[f"{name}: is of SISA; leave out --calls, or this"] = bool(self.config.calls)
         for name in {"minutes", "training_steps", "blind"} & self.given:
             refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
         for refusal, holds in refusals.items():
@@ -66,56 +56,37 @@ class Toy:
 def sample_toy(asked: Toy) -> None:
     """Sample a class of a mixture by every method, and measure the samples."""
     with usage_errors():
-        config, loaded = _mixture_of(asked)
-        networks = tuple(loaded.networks) if loaded else ("guided", "label", "mixture") if asked.learned else ()
+        config, networks = asked.config, tuple(LABELS) if asked.learned else ()
         if "methods" not in asked.given:
             config = replace(config, methods=DEFAULT_METHODS + methods_of(networks))
+        if config.networks() and not {"calls", "h", "schedule", "noise_level"} & asked.given:
+            config = replace(config, calls=CALLS)
         missing = config.networks() - set(networks)
         if missing:
-            raise ValueError(f"method: needs the {' and '.join(sorted(missing))} network; add --learned, or --load one")
+            raise ValueError(f"method: needs the {' and '.join(sorted(missing))} network; add --learned")
         if asked.learned and not config.networks():
             raise ValueError("learned: no row of --method needs a network; add one, as --method exact,learned")
         total = planned_steps(config)
     with results_in(asked.out, new=False) if asked.out else nullcontext() as folder:
-        learned = loaded or (_train(config, asked.learning, asked.save) if asked.learned else None)
+        learned = _train(config, asked.learning) if asked.learned else None
         with step_bar(total) as advance:
             result = run_toy(config, advance, learned)
         if folder:
             try:
-                save_toy(result, folder, asked.animate)
+                save_toy(result, folder)
             except OSError as error:
                 fail(f"--out: writing into {folder} failed: {error.strerror}", 1)
     _report(result, asked.json)
 
 
-def _mixture_of(asked: Toy) -> tuple[ToyConfig, Learned | None]:
-    """Return the settings, and the networks of --load, whose mixture they must describe."""
-    if not asked.load:
-        return asked.config, None
-    try:
-        saved = load_learned(asked.load)
-    except CheckpointError as error:
-        raise ValueError(f"load: {error}") from None
-    for name, value in saved.mixture.items():
-        if name in asked.given and getattr(asked.config, name) != value:
-            raise ValueError(f"{name}: the networks of --load were trained with {value}; leave this option out")
-    return replace(asked.config, **saved.mixture), saved.learned
-
-
-def _train(config: ToyConfig, learning: Learning, save: Path | None) -> Learned:
-    """Train the networks that the methods need, with bars, and keep them in the file `save`."""
+def _train(config: ToyConfig, learning: Learning) -> Learned:
+    """Train the networks that the methods need, with bars."""
     mixture = config.build_mixture()
     try:
         with training_bars() as watch:
-            learned = learn(mixture, config.build_sampler(mixture), learning, config.networks(), config.seed, watch)
+            return learn(mixture, config.build_sampler(mixture), learning, config.networks(), config.seed, watch)
     except NotFiniteError as error:
         fail(f"training failed: {error}", 1)
-    if save:
-        try:
-            save_learned(save, learned, config)
-        except OSError as error:
-            fail(f"--save: writing {save} failed: {error.strerror}", 1)
-    return learned
 
 
 def _report(result: ToyResult, as_json: bool) -> None:

@@ -8,17 +8,19 @@ from typing import Annotated
 import torch
 
 from fgs.common.options import Option, at_least, check_choices, positive, require
+from fgs.few_steps import MultiStep
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA, Schedule, fixed, growing
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
 from toy.learned.scores import LEARNED_METHODS, network_of
-from toy.methods import ALL_METHODS, DEFAULT_METHODS
+from toy.methods import ALL_METHODS, DEFAULT_METHODS, ToySampler
 from toy.mixture import GaussianMixture
 
 SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
 NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
 COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
 
+CALLS = 100  # where nothing is said and networks are called: as close as SISA's 900 (benchmarks/README.md)
 MEANS = 0  # what the seed is used for
 
 
@@ -63,13 +65,16 @@ class ToyConfig:
     seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
     beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
+    calls: Annotated[
+        int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} where networks do.")
+    ] = None
     schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", "fixed|growing")] = "fixed"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
 
     def __post_init__(self) -> None:
-        at_least(self, components=1, dim=1, samples=2)
+        at_least(self, components=1, dim=1, samples=2, calls=1)
         positive(self, "separation", "std", "sigma_start", "sigma_end")
         for name in ("h", "beta"):
             require(self, name, 0 < getattr(self, name) <= 1, "must lie in (0, 1]")
@@ -105,19 +110,16 @@ class ToyConfig:
         weights = self.weights or (1 / K,) * K
         return GaussianMixture(torch.tensor(weights).to(means), means, COVARIANCES[self.covariance](means, self.std))
 
-    def build_sampler(self, mixture: GaussianMixture) -> SISA:
+    def build_sampler(self, mixture: GaussianMixture) -> ToySampler:
         """Build the sampler, with σ_0 and σ_∞ from the geometry of the mixture where they are not given."""
         sigma_0, sigma_inf = noise_range(mixture, self.h)
         if self.sigma_start and not self.sigma_end and self.sigma_start <= sigma_inf:
             raise ValueError(f"sigma_start: must exceed σ_∞ = {sigma_inf:.3g} of this mixture, got {self.sigma_start}")
+        sigma_0, sigma_inf = self.sigma_start or sigma_0, self.sigma_end or sigma_inf
+        schedule, noise_level = SCHEDULES[self.schedule], NOISE_LEVELS[self.noise_level]
         try:
-            return SISA(
-                h=self.h,
-                beta=self.beta,
-                sigma_0=self.sigma_start or sigma_0,
-                sigma_inf=self.sigma_end or sigma_inf,
-                schedule=SCHEDULES[self.schedule],
-                noise_level=NOISE_LEVELS[self.noise_level],
-            )
+            if self.calls:
+                return MultiStep(self.calls, self.beta, sigma_0, sigma_inf)
+            return SISA(self.h, self.beta, sigma_0, sigma_inf, schedule=schedule, noise_level=noise_level)
         except ValueError as error:
             raise ValueError(str(error).replace("sigma_inf", "sigma_end").replace("sigma_0", "sigma_start")) from None

@@ -7,8 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.noise import seeded
-from fgs.sampling import SISA, NotConvergingError, draw_start
-from toy.methods import Method
+from fgs.sampling import NotConvergingError, draw_start
+from toy.methods import Method, ToySampler
 from toy.mixture import GaussianMixture
 
 ROWS = 2**14  # samples drawn together: bounds the memory, and row i is the same for every number of samples
@@ -32,7 +32,7 @@ def draw_together(
     methods: Mapping[str, Method],
     y: int,
     mixture: GaussianMixture,
-    sampler: SISA,
+    sampler: ToySampler,
     n: int,
     seed: int,
     advance: Advance = lambda label, steps: None,
@@ -83,7 +83,7 @@ def _joined(parts: list[Outcome]) -> Outcome:
     )
 
 
-def draw_toy_start(y: int, mixture: GaussianMixture, n: int, sampler: SISA, generator: Generator) -> Tensor:
+def draw_toy_start(y: int, mixture: GaussianMixture, n: int, sampler: ToySampler, generator: Generator) -> Tensor:
     """Draw the start (n, d): N(m, σ_0² Id) as in the paper; for β = 1, which never forgets it, the exact p_{σ_0,y}."""
     if sampler.beta < 1:
         return draw_start((n, mixture.d), mixture.centre, sampler.sigma_0, generator=generator)

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from fgs.noise import known_schedule, seeded
-from fgs.sampling import SISA
 from toy.config import ToyConfig
 from toy.drawing import ROWS, Advance, Drawn, Outcome, draw_together
 from toy.geometry import LARGEST_SHORTFALL, residual_shortfall
 from toy.judge import Judge, Row
 from toy.learned.embedding import Embedding, measure_embedding
 from toy.learned.scores import LEARNED_METHODS, Learned
-from toy.methods import Method, build_method
+from toy.methods import Method, ToySampler, build_method
 from toy.mixture import GaussianMixture
 
 CLASS_SAMPLES = 2000  # of each class, to show
@@ -35,7 +34,7 @@ class Block:
         rows: the measures by the same names, "true" first.
     """
 
-    sampler: SISA
+    sampler: ToySampler
     start: str
     samples: dict[str, Tensor]
     rows: dict[str, Row]
@@ -107,26 +106,14 @@ def run_toy(
         learned: the networks, if `config.methods` has learned ones; see `toy.learned.training.learn`.
     """
     judge, sampler = prepare(config)
-    if learned:
-        _compare_noise(learned, sampler)
     samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
     blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
     stage2 = _see_classes(config, judge.mixture, sampler, learned, advance) if learned else None
     return ToyResult(config, judge, blocks, stage2)
 
 
-def _compare_noise(learned: Learned, sampler: SISA) -> None:
-    low, high = learned.sigma_range
-    if sampler.sigma_0 > 1.001 * high or sampler.sigma_inf < 0.999 * low:
-        warnings.warn(
-            f"sampling from σ = {sampler.sigma_0:.3g} to {sampler.sigma_inf:.3g} with networks trained on {high:.3g} "
-            f"to {low:.3g}: what they do beyond is not learned",
-            stacklevel=3,
-        )
-
-
 def _see_classes(
-    config: ToyConfig, mixture: GaussianMixture, sampler: SISA, learned: Learned, advance: Advance
+    config: ToyConfig, mixture: GaussianMixture, sampler: ToySampler, learned: Learned, advance: Advance
 ) -> Stage2:
     if "guided" not in learned.networks:
         return Stage2(learned, None, [])
@@ -135,13 +122,13 @@ def _see_classes(
     for y in range(mixture.K):
         method = {"learned": learned.method("learned", mixture, y, config.seed)}
         drawn += draw_together(method, y, single, sampler, n, config.seed, advance).values()
-    classes = [found.x for found in drawn if isinstance(found, Drawn)]
+    classes = [found.x.to(mixture.means) for found in drawn if isinstance(found, Drawn)]
     if len(classes) < mixture.K:  # the row of the method says why
         classes = []
     return Stage2(learned, measure_embedding(learned, mixture, config.seed), classes)
 
 
-def prepare(config: ToyConfig) -> tuple[Judge, SISA]:
+def prepare(config: ToyConfig) -> tuple[Judge, ToySampler]:
     """Build the mixture with its true samples, and the sampler."""
     mixture = config.build_mixture()
     sampler = config.build_sampler(mixture)
@@ -168,7 +155,7 @@ def planned_steps(config: ToyConfig) -> int:
 def run_block(
     config: ToyConfig,
     judge: Judge,
-    sampler: SISA,
+    sampler: ToySampler,
     advance: Advance = lambda label, steps: None,
     learned: Learned | None = None,
 ) -> Block:
@@ -177,18 +164,20 @@ def run_block(
     mixture = judge.mixture.to(torch.float32)  # it changes a sample by far less than its error, in half the time
     methods = {name: _method(name, config, mixture, sampler, learned) for name in config.methods}
     drawn = draw_together(methods, config.target, mixture, sampler, config.samples, config.seed, advance)
-    samples = {name: found.x for name, found in drawn.items() if isinstance(found, Drawn)}
+    samples = {name: found.x.to(judge.true) for name, found in drawn.items() if isinstance(found, Drawn)}
     rows = {"true": judge.measure_true()}
     for name, found in drawn.items():
         label = methods[name].label
         if isinstance(found, Drawn):
-            rows[name] = judge.measure(label, found.x, float(found.steps.double().mean()))
+            rows[name] = judge.measure(label, samples[name], float(found.steps.double().mean()))
         else:
             rows[name] = Row(label, error=str(found))
     return Block(sampler, start, samples, rows)
 
 
-def _method(name: str, config: ToyConfig, mixture: GaussianMixture, sampler: SISA, learned: Learned | None) -> Method:
+def _method(
+    name: str, config: ToyConfig, mixture: GaussianMixture, sampler: ToySampler, learned: Learned | None
+) -> Method:
     if name not in LEARNED_METHODS:
         return build_method(name, mixture, config.target, sampler)
     if learned is None:

@@ -2,31 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from fgs.common.files import atomic
 from fgs.figures import COLOURS, OTHER, TRUTH, new_figure, save_figure
-from fgs.noise import seeded
-from toy.drawing import SAMPLES, draw_toy_start
 from toy.experiment import Block, ToyResult
 from toy.geometry import ClassAxis, nearest_distance
 from toy.judge import Row
-from toy.methods import build_method
 from toy.mixture import GaussianMixture
 
 Array = NDArray[np.float64]
 SHOWN = 4000  # samples of a scatter panel
-PATHS, DRAWN = 40, 250  # trajectories of the animation, and about how many steps of them are drawn
 
 
 class Panel(NamedTuple):
@@ -121,25 +113,6 @@ def save_panels(result: ToyResult, path: Path) -> None:
     panel_grid(path, blocks, _truth(result, scatter), title, xlabel)
 
 
-def save_animation(result: ToyResult, path: Path) -> None:
-    """Write a GIF of trajectories, unguided mixture against guided, in which the classes part (Fig. 1)."""
-    judge, block = result.judge, result.blocks[0]
-    sampler = replace(block.sampler, denoise_last=False)
-    panels = []
-    sigma = np.zeros(0)
-    for name in ("mixture", "forcing"):
-        method = build_method(name, judge.mixture, judge.target, sampler)
-        generator = seeded(result.config.seed, SAMPLES, 0)
-        x = draw_toy_start(judge.target, judge.mixture, PATHS, sampler, generator)
-        steps = list(sampler.iterate(method.score, x, method.phi, generator))
-        steps = steps[:: max(1, len(steps) // DRAWN)]
-        paths = torch.stack([_along(result, step.x) for step in steps])
-        sigma = torch.stack([step.sigma.mean() for step in steps]).numpy()
-        panels.append((method.label, COLOURS[name], paths.numpy()))
-    means = _along(result, judge.mixture.means).numpy()
-    trajectory_gif(path, sigma, panels, means, judge.target, "u·(x − m) / λ")
-
-
 def _panel(result: ToyResult, block: Block, name: str, scatter: bool) -> Panel:
     row = block.rows[name]
     if name not in block.samples:
@@ -185,58 +158,3 @@ def _truth(result: ToyResult, scatter: bool) -> Truth:
     judge = result.judge
     points = _scaled(result, judge.true[:SHOWN]) if scatter else None
     return density(judge.mixture, judge.target, judge.axis, judge.sigma_inf, points)
-
-
-def trajectory_gif(
-    path: Path,
-    sigma: Array,
-    panels: Sequence[tuple[str, str, Array]],
-    means: Array,
-    target: int,
-    ylabel: str,
-    seconds: float = 6.0,
-) -> None:
-    """Write a GIF in which paths grow from noise (left) to samples (right), one panel a method, as in Fig. 1.
-
-    Args:
-        path: where to write.
-        sigma: (steps,) noise level at each step.
-        panels: title and colour of each method, and its (steps, n) positions along the class direction in units of λ.
-        means: (K,) class means, drawn as lines, in the units of the paths.
-        target: the class that is asked for.
-        ylabel: label of the paths' axis.
-        seconds: how long it plays.
-    """
-    figure = new_figure(4.2 * len(panels), 3.6)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    low, high = means.min(), means.max()
-    margin = max(6.0, 0.5 * (high - low))
-    axes[0].set_ylim(low - margin, high + margin)
-    axes[0].set_ylabel(ylabel, fontsize=9)
-    paths, marks = [], []
-    for axis, (title, colour, lines) in zip(axes, panels, strict=True):
-        axis.set(xscale="log", xlim=(sigma[0], sigma[-1]))
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("noise level σ", fontsize=9)
-        paths.append(axis.plot(sigma, lines, color=colour, lw=0.7, alpha=0.6, animated=True))
-        for y, mean in enumerate(means):
-            style = {"color": TRUTH, "ls": "-"} if y == target else {"color": OTHER, "ls": ":"}
-            marks.append(axis.axhline(mean, lw=1.2, animated=True, **style))
-
-    canvas = FigureCanvasAgg(figure)
-    figure.set_dpi(90)
-    canvas.draw()
-    background = canvas.copy_from_bbox(figure.bbox)  # axes and labels are drawn once, the paths for every frame
-    frames = []
-    for end in np.linspace(1, len(sigma), 50).astype(int):
-        canvas.restore_region(background)
-        for (*_, positions), lines in zip(panels, paths, strict=True):
-            for line, path_of_one in zip(lines, positions.T, strict=True):
-                line.set_data(sigma[:end], path_of_one[:end])
-                figure.draw_artist(line)
-        for mark in marks:
-            figure.draw_artist(mark)
-        frames.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB"))
-    durations = [1000 * seconds / len(frames)] * (len(frames) - 1) + [2000]  # ms; the last picture stays a while
-    with atomic(path) as temporary:
-        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from fgs.few_steps import MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
@@ -21,7 +22,9 @@ class Method(NamedTuple):
     phi: Tensor | None
 
 
-Build = Callable[[GaussianMixture, int, SISA], tuple[ProjectedScore, Tensor | None]]
+ToySampler = SISA | MultiStep
+
+Build = Callable[[GaussianMixture, int, ToySampler], tuple[ProjectedScore, Tensor | None]]
 """(mixture, y, sampler) -> score, φ."""
 
 
@@ -33,19 +36,25 @@ def _cfg(omega: float) -> Build:
 
 
 def _classifier(clean: bool) -> Build:
-    def build(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
+    def build(mixture: GaussianMixture, y: int, sampler: ToySampler) -> tuple[ProjectedScore, Tensor | None]:
         classifier = clean_classifier(mixture.log_posterior, sampler.sigma_inf) if clean else mixture.log_posterior
         return ClassifierGuidance(ExactScore(mixture), classifier), mixture.one_hot(y)
 
     return build
 
 
-def _forcing(gain: Callable[[GaussianMixture, SISA], Gain]) -> Build:
-    def build(mixture: GaussianMixture, y: int, sampler: SISA) -> tuple[ProjectedScore, Tensor | None]:
-        largest_h = max(sampler.h, sampler.schedule(sampler.h, sampler.planned_steps()))
-        return ForcedScore(mixture, gain(mixture, sampler), max_pull=0.5 / largest_h), mixture.means[y]
+def _forcing(gain: Callable[[GaussianMixture, ToySampler], Gain]) -> Build:
+    def build(mixture: GaussianMixture, y: int, sampler: ToySampler) -> tuple[ProjectedScore, Tensor | None]:
+        return ForcedScore(mixture, gain(mixture, sampler), max_pull=0.5 / largest_step(sampler)), mixture.means[y]
 
     return build
+
+
+def largest_step(sampler: ToySampler) -> float:
+    """Return the largest h of all steps."""
+    if isinstance(sampler, SISA):
+        return max(sampler.h, sampler.schedule(sampler.h, sampler.planned_steps()))
+    return sampler.step.h
 
 
 _METHODS: dict[str, tuple[str, Build]] = {
@@ -68,7 +77,7 @@ ALL_METHODS = tuple(_METHODS)
 DEFAULT_METHODS = ALL_METHODS[:8]
 
 
-def build_method(name: str, mixture: GaussianMixture, y: int, sampler: SISA) -> Method:
+def build_method(name: str, mixture: GaussianMixture, y: int, sampler: ToySampler) -> Method:
     """Return the method `name`, one of `ALL_METHODS`, for class y; what it may depend on is the sampler's settings."""
     label, build = _METHODS[name]
     return Method(label, *build(mixture, y, sampler))

@@ -10,11 +10,11 @@ from rich.table import Table
 from fgs.common.files import atomic, write_text
 from fgs.common.text import json_text
 from toy.experiment import Block, Stage2, ToyResult
-from toy.figures import save_animation, save_panels
+from toy.figures import save_panels
 from toy.learned.figures import save_classes, save_embedding
 
 
-def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
+def save_toy(result: ToyResult, folder: Path) -> None:
     """Write samples.npz, metrics.json, figure.png, and what else belongs to the run, into an existing folder."""
     judge, config = result.judge, result.config
     arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()} | {
@@ -31,8 +31,6 @@ def save_toy(result: ToyResult, folder: Path, animate: bool) -> None:
     if result.stage2 and result.stage2.classes:
         save_classes(result, result.stage2, folder / "classes.png")
         save_embedding(result, result.stage2, folder / "embedding.png")
-    if animate:
-        save_animation(result, folder / "trajectories.gif")
 
 
 def print_toy(result: ToyResult) -> None:
@@ -44,9 +42,8 @@ def print_toy(result: ToyResult) -> None:
     mixture = f"{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}"
     mixture += f", {config.covariance}, λ = {judge.axis.width:g}"
     apart = f"means {config.means}, {config.separation:g}λ apart; " if config.components > 1 else ""
-    steps = (
-        f"h = {first.h:g} {config.schedule}, {config.noise_level} σ from {first.sigma_0:.4g} to {first.sigma_inf:.3g}"
-    )
+    how = str(first) if config.calls else f"h = {config.h:g} {config.schedule}, {config.noise_level} σ"
+    steps = f"{how} from {first.sigma_0:.4g} to {first.sigma_inf:.3g}"
     # a line each: a terminal of 80 columns breaks none of them in its middle
     for line in ("", mixture, f"{apart}class {config.target}, N = {config.samples}", steps):
         console.print(line, highlight=False, soft_wrap=True)

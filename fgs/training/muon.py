@@ -26,17 +26,19 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     if len(matrix) > matrix.shape[1]:
         return orthogonalize(matrix.T).T
     x = matrix / matrix.norm().clamp_min(1e-12)
-    gram, identity = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
-    product = identity
-    for _ in range(ITERATIONS):
-        factor = A * identity + B * gram + C * gram @ gram
-        gram, product = factor @ gram @ factor, factor @ product
+    gram = x @ x.T
+    factor = product = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    for k in range(ITERATIONS):
+        gram = factor @ gram @ factor if k else gram
+        factor = torch.addmm(gram, gram, gram, beta=B, alpha=C)  # B·XXᵀ + C·(XXᵀ)²
+        factor.diagonal().add_(A)
+        product = factor @ product if k else factor
     turned: Tensor = product @ x
     return turned
 
 
 class Muon(Optimizer):
-    """Momentum after Nesterov, orthogonalised, for convolutions, taken as matrices of a row for each of shape[0].
+    """Momentum after Nesterov, orthogonalised, for matrices, and convolutions taken as matrices of shape[0] rows.
 
     `torch.optim.Muon` takes matrices only.
 
@@ -78,6 +80,11 @@ def muon(network: nn.Module, learning_rate: float) -> list[Optimizer]:
     matrices = [layer.weight for layer in layers if layer.weight.requires_grad]
     if not matrices:
         raise ValueError("network: Muon is for convolutions of images before the last, and there are none; use Adam")
+    return muon_of(matrices, network, learning_rate)
+
+
+def muon_of(matrices: list[Tensor], network: nn.Module, learning_rate: float) -> list[Optimizer]:
+    """Return Muon of these weights of a network, and Adam of all else."""
     chosen = {id(weight) for weight in matrices}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in chosen]
     return [Muon(matrices, learning_rate), Adam(others, learning_rate, foreach=True)]

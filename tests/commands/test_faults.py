@@ -80,7 +80,7 @@ def test_the_settings_of_toy_survive_eighty_columns(fgs):
 
 PLACES = {"textures": ["drawn"], "embed": ["shipped", "nowhere.png"]}
 SMALL = {"toy": ["--samples", "20"], "train-images": ["--dry-run"], "sample": ["--steps", "8"]}
-LONG = {"--animate", "--learned", "--resume", "--compile", "--images", "--minutes"}
+LONG = {"--learned", "--resume", "--compile", "--images", "--minutes"}
 VALUES = ["0", "1", "2", "-1", "1e9", "nan", "inf", "", "a", "σ", "0.5", "1,2", ".5,.5", "../x", ".", "rank1", "exact"]
 
 

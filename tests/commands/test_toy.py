@@ -53,15 +53,10 @@ def test_out_holds_what_was_promised(fgs, tmp_path):
 
 @pytest.mark.parametrize("d", [1, 2])
 def test_figures_have_something_on_them(fgs, tmp_path, d):
-    assert fgs(*QUICK, "--out", tmp_path, "--dim", d, "--animate", "--method", "forcing", "--method", "cfg4")[0] == 0
+    assert fgs(*QUICK, "--out", tmp_path, "--dim", d, "--method", "forcing", "--method", "cfg4")[0] == 0
     with Image.open(tmp_path / "figure.png") as figure:
         colours = {colour for _, colour in figure.convert("RGB").getcolors(2**24)}
     assert any(red > 190 and green < 120 and blue < 60 for red, green, blue in colours), "no forcing (vermilion)"
-    with Image.open(tmp_path / "trajectories.gif") as gif:
-        assert gif.n_frames > 20
-        first = np.asarray(gif.convert("RGB")).astype(int)
-        gif.seek(gif.n_frames - 1)
-        assert np.abs(np.asarray(gif.convert("RGB")) - first).mean() > 1
 
 
 def test_only_the_chosen_methods_run(fgs, tmp_path):
@@ -113,12 +108,6 @@ def test_wrong_usage_is_one_line_that_names_the_option(fgs, tmp_path, options, n
     assert name in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
-
-
-def test_animate_needs_a_folder(fgs):
-    code, _, err = fgs("toy", "--animate")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "--out" in err
 
 
 def test_a_folder_that_cannot_be_written(fgs, tmp_path):
@@ -227,9 +216,9 @@ def test_the_floor_is_printed_from_true_sets(fgs):
 LEARNED = ["toy", "--samples", "100", "--h", "0.3", "--training-steps", "20", "--dim", "8", "--covariance", "rank1"]
 
 
-def test_learned_rows_come_with_networks_and_go_to_files(fgs, tmp_path):
-    out, file = tmp_path / "out", tmp_path / "toy.pt"
-    code, text, err = fgs(*LEARNED, "--learned", "--components", 5, "--out", out, "--save", file)
+def test_learned_rows_come_with_networks(fgs, tmp_path):
+    out = tmp_path / "out"
+    code, text, err = fgs(*LEARNED, "--learned", "--components", 5, "--out", out)
     assert (code, err) == (0, "")
     assert "feature-guided network, n = 1" in text
     names = {"learned", "learned_n1", "label", "label_cfg1", "label_cfg4", "learned_mixture"}
@@ -245,12 +234,6 @@ def test_learned_rows_come_with_networks_and_go_to_files(fgs, tmp_path):
             assert min(figure.size) > 500
             assert len(figure.convert("RGB").getcolors(2**24)) > 50
 
-    code, text, err = fgs("toy", "--load", file, "--samples", 100, "--h", 0.3, "--json")
-    assert (code, err) == (0, "")
-    again = json.loads(text)
-    assert again["config"]["components"] == 5
-    assert again["methods"]["learned"] == metrics["methods"]["learned"]
-
 
 def test_methods_may_stand_in_one_list(fgs):
     code, text, _ = fgs(*LEARNED, "--learned", "--method", "exact,learned", "--method", "label_cfg1", "--json")
@@ -264,12 +247,7 @@ def test_methods_may_stand_in_one_list(fgs):
     ("options", "name"),
     [
         (["--method", "learned"], "--learned"),
-        (["--learned", "--load", "x.pt"], "--load"),
         (["--learned", "--method", "exact"], "--learned"),
-        (["--load", "missing.pt"], "missing.pt: No such file"),
-        (["--save", "toy.pt"], "--save"),
-        (["--learned", "--save", "no/such/folder/toy.pt"], "--save"),
-        (["--learned", "--save", "."], "--save"),
         (["--learned", "--minutes", 0], "--minutes"),
         (["--learned", "--training-steps", 0], "--training-steps"),
         (["--sigma-start", 0.01], "--sigma-start"),
@@ -283,44 +261,19 @@ def test_wrong_usage_of_networks_is_one_line(fgs, tmp_path, monkeypatch, options
     assert not list(tmp_path.iterdir())
 
 
-def test_a_loaded_network_keeps_its_mixture(fgs, tmp_path):
-    file = tmp_path / "toy.pt"
-    assert fgs(*LEARNED, "--learned", "--method", "learned", "--save", file, "--means", "random", "--seed", 3)[0] == 0
-    run = ["toy", "--load", file, "--samples", 50, "--h", 0.3, "--json"]
-    assert json.loads(fgs(*run)[1])["config"]["seed"] == 3
-    assert fgs(*run, "--dim", 8)[0] == 0
-    for option in (["--dim", 9], ["--seed", 4], ["--components", 3], ["--weights", ".4,.6"]):
-        code, out, err = fgs(*run, *option)
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        assert f"{option[0]}: the networks of --load" in err
-    code, _, err = fgs(*run, "--method", "label")
-    assert code == 2
-    assert "label network" in err
-
-
 def test_a_training_that_fails_is_exit_code_1(fgs, monkeypatch, tmp_path):
     monkeypatch.setattr("toy.learned.training.LEARNING_RATE", 1e30)
-    code, out, err = fgs(*LEARNED, "--learned", "--method", "learned", "--save", tmp_path / "toy.pt")
+    code, out, err = fgs(*LEARNED, "--learned", "--method", "learned", "--out", tmp_path / "out")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "training failed" in err
     assert not list(tmp_path.iterdir())
-
-
-def test_networks_that_cannot_be_saved_are_exit_code_1(fgs, monkeypatch, tmp_path):
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("toy.learned.saved.save_checkpoint", full)
-    code, out, err = fgs(*LEARNED, "--learned", "--method", "learned", "--save", tmp_path / "toy.pt")
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "--save" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (["--minutes", "2"], "--minutes: is for networks to be trained; add --learned"),
-        (["--animate", "--noise-level", "pooled", "--dim", "64"], "--animate: shows a forcing"),
+        (["--calls", "50", "--noise-level", "pooled"], "--noise-level: is of SISA; leave out --calls, or this"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(fgs, tmp_path, arguments, line):

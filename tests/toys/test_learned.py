@@ -9,13 +9,11 @@ import torch
 
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks.mlp import GuidedMLP, LabelMLP
-from fgs.training.checkpoints import CheckpointError
 from fgs.validate import validate
 from mixtures import LEARNED
 from toy.config import ToyConfig
 from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.geometry import residual_shortfall
-from toy.learned.saved import load_learned, save_learned
 from toy.learned.scores import LEARNED_METHODS, methods_of, network_of
 from toy.learned.training import Learning, learn
 from toy.methods import DEFAULT_METHODS
@@ -170,53 +168,10 @@ def test_networks_are_blind_where_x_shows_its_noise(settings, blind):
     assert all(network.sigma_input is not blind for network in learned.networks.values())
 
 
-def test_noise_that_the_networks_never_saw_is_warned_of(tiny):
-    with pytest.warns(UserWarning, match="what they do beyond is not learned"):
-        run_toy(replace(CONFIG, samples=10, sigma_start=50.0, methods=("label",)), learned=tiny)
-
-
 def test_a_full_space_and_an_estimated_noise_level_are_warned_of():
     with pytest.warns(UserWarning, match="noise_level pooled: .*misses 50% .*use noise_level known"):
         prepare(ToyConfig(dim=16, noise_level="pooled"))
     prepare(ToyConfig(dim=16, noise_level="pooled", covariance="rank1"))
-
-
-def test_networks_come_back_from_a_file(tiny, tmp_path):
-    save_learned(tmp_path / "toy.pt", tiny, CONFIG)
-    learned, mixture = load_learned(tmp_path / "toy.pt")
-    assert mixture["components"] == 3
-    assert "seed" not in mixture
-    few = replace(CONFIG, samples=50)
-    again, before = (run_toy(few, learned=networks) for networks in (learned, tiny))
-    for name, x in before.blocks[0].samples.items():
-        assert torch.equal(again.blocks[0].samples[name], x), name
-    assert again.metrics() == before.metrics()
-
-
-def test_random_means_keep_their_seed(tiny, tmp_path):
-    save_learned(tmp_path / "toy.pt", tiny, replace(CONFIG, means="random", seed=7))
-    assert load_learned(tmp_path / "toy.pt").mixture["seed"] == 7
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda about: about.update(kind="texture"),
-        lambda about: about.pop("sigma_phi"),
-        lambda about: about["mixture"].update(dim=17),
-        lambda about: about["mixture"].update(components=0),
-        lambda about: about["mixture"].update(h=0.5),
-        lambda about: about.update(sigma_range=[0.1]),
-    ],
-)
-def test_a_file_of_something_else_is_refused(tiny, tmp_path, change):
-    path = tmp_path / "toy.pt"
-    save_learned(path, tiny, CONFIG)
-    contents = torch.load(path, weights_only=True)
-    change(contents["about"])
-    torch.save(contents, path)
-    with pytest.raises(CheckpointError, match=r"toy\.pt: no networks of a toy mixture"):
-        load_learned(path)
 
 
 @pytest.mark.parametrize("settings", [{"minutes": 0}, {"minutes": float("nan")}, {"training_steps": 0}])
@@ -230,7 +185,7 @@ def test_the_paper_s_toy_is_sampled_at_the_floor():
     """Fig. 6: two Gaussians of rank 1 in d = 64, blind network, Algorithm 1 with the blind estimate, n = 1 too."""
     config = replace(LEARNED, methods=("learned", "learned_n1"))
     mixture = config.build_mixture()
-    learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=12_000), {"guided"})
+    learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=4000), {"guided"})
     for target in (0, 1):
         at = replace(config, target=target)
         rows = run_block(at, *prepare(at), learned=learned).rows
@@ -249,7 +204,7 @@ def test_one_dimension_needs_sigma():
     mixture = config.build_mixture()
     sampler = config.build_sampler(mixture)
     seeing, blind = (
-        learn(mixture, sampler, Learning(training_steps=8000, blind=blind), {"guided"}) for blind in (False, True)
+        learn(mixture, sampler, Learning(training_steps=3000, blind=blind), {"guided"}) for blind in (False, True)
     )
 
     def distance(learned, noise_level):
@@ -271,7 +226,7 @@ def test_without_biases_samples_are_too_wide(monkeypatch):
     mixture = config.build_mixture()
 
     def sd():
-        learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=6000), {"guided"})
+        learned = learn(mixture, config.build_sampler(mixture), Learning(training_steps=3000), {"guided"})
         return run_block(config, *prepare(config), learned=learned).rows["learned"].sd
 
     with_biases = sd()
