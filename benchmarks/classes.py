@@ -29,7 +29,7 @@ from fgs.images.recipe import OPTIMIZERS, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Str
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import flat_classes, read_patches, unseen_patches
 from fgs.measures import TextureJudge
-from fgs.networks import GuidedUNet
+from fgs.networks import GuidedUNet, UNet
 from fgs.training.trainer import Trainer
 from script import fail
 from shipped import TWELVE
@@ -89,10 +89,12 @@ def choices(data: Data) -> dict[str, Callable[[], Stream]]:
     return made | the_twelve | parts
 
 
-def trained(recipe: Recipe, stream: Stream, seed: int = SEED, start: Mapping[str, Tensor] | None = None) -> GuidedUNet:
+def trained(
+    recipe: Recipe, stream: Stream, seed: int = SEED, start: Mapping[str, Tensor] | None = None, classes: int = 1
+) -> UNet:
     """Train a network, from the weights `start` if they are given, and return it with averaged weights."""
-    network = recipe.build_network(1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss = recipe.build_loss(stream, 1)
+    network = recipe.build_network(classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss = recipe.build_loss(stream, classes)
     optimizers = OPTIMIZERS[recipe.optimizer]
     trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed, optimizers=optimizers)
     if start is not None:
@@ -100,7 +102,7 @@ def trained(recipe: Recipe, stream: Stream, seed: int = SEED, start: Mapping[str
     for _ in trainer.run():
         pass
     averaged = trainer.ema.eval()
-    assert isinstance(averaged, GuidedUNet)
+    assert isinstance(averaged, UNet)
     return averaged
 
 
@@ -125,7 +127,9 @@ def run(laid: Path, out: Path, names: list[str]) -> None:
         path = out / f"{name.replace(' ', '-').replace(',', '')}.json"
         if path.exists():
             continue
-        found = judged(trained(data.recipe, made[name]()), data.unseen, judge)
+        network = trained(data.recipe, made[name]())
+        assert isinstance(network, GuidedUNet)
+        found = judged(network, data.unseen, judge)
         out.mkdir(parents=True, exist_ok=True)
         write_text(path, json_text({"name": name, "steps": STEPS} | found))
         print(name, found["unseen"], found["twelve"], file=sys.stderr, flush=True)
