@@ -139,7 +139,7 @@ class UNet(nn.Module):
                 # sizes that are odd are rounded up here and cut off after the transposed convolution
                 h = nn.functional.avg_pool2d(h, 2, ceil_mode=True, count_include_pad=False)
             h = block(h)
-            if visit and number < len(self.widths):
+            if visit and number < 2 * len(self.encoder):
                 h = visit(number, h)
             if number < len(self.encoder):
                 skips.append(h)
@@ -154,12 +154,22 @@ class GuidedUNet(UNet):
     Args:
         gain: the factor g of every matched channel (Appendix A).
         learn_gain: train the gains, from `gain` on.
+        matched: which blocks make up φ, encoder, middle and decoder numbered from 0; all but the last if left out.
         sizes: the arguments of `UNet`.
+
+    Attributes:
+        widths: channels of every matched block.
     """
 
-    def __init__(self, gain: float = 1.0, learn_gain: bool = False, **sizes: int) -> None:
+    def __init__(
+        self, gain: float = 1.0, learn_gain: bool = False, matched: tuple[int, ...] | None = None, **sizes: int
+    ) -> None:
         super().__init__(**sizes)
-        self.settings |= {"gain": gain, "learn_gain": learn_gain}
+        self.matched = tuple(range(len(self.widths))) if matched is None else tuple(sorted(set(matched)))
+        if not self.matched or not set(self.matched) <= set(range(len(self.widths))):
+            raise ValueError(f"matched: must be of 0 … {len(self.widths) - 1}, got {matched}")
+        self.widths = [self.widths[number] for number in self.matched]
+        self.settings |= {"gain": gain, "learn_gain": learn_gain, "matched": self.matched}
         self.gain = nn.Parameter(torch.full((sum(self.widths),), gain), requires_grad=learn_gain)
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
@@ -167,11 +177,12 @@ class GuidedUNet(UNet):
         means = []
 
         def record(number: int, h: Tensor) -> Tensor:
-            means.append(channel_means(h))
+            if number in self.matched:
+                means.append(channel_means(h))
             return h
 
         require_dtype(x, self.out.weight)
-        self._walk(_standardized(x)[0], record, len(self.decoder) - 1)
+        self._walk(_standardized(x)[0], record, max(0, self.matched[-1] - len(self.encoder)))
         return torch.cat(means, 1)
 
     def forward(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
@@ -179,8 +190,9 @@ class GuidedUNet(UNet):
         if phi is None:
             return self._score(x)
         require_phi(phi, sum(self.widths))
-        targets, gains = torch.split(phi, self.widths, dim=-1), torch.split(self.gain, self.widths)
-        return self._score(x, lambda number, h: match_means(h, targets[number], gains[number]))
+        targets = dict(zip(self.matched, torch.split(phi, self.widths, dim=-1), strict=True))
+        gains = dict(zip(self.matched, torch.split(self.gain, self.widths), strict=True))
+        return self._score(x, lambda b, h: match_means(h, targets[b], gains[b]) if b in targets else h)
 
 
 class LabelUNet(UNet):

@@ -18,7 +18,9 @@ def _seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=[{}, {"gain": 0.7, "learn_gain": True}, {"levels": 1}, {"levels": 3}], ids=str)
+@pytest.fixture(
+    params=[{}, {"gain": 0.7, "learn_gain": True}, {"levels": 1}, {"levels": 3}, {"matched": (0, 2)}], ids=str
+)
 def network(request):
     return GuidedUNet(**LIGHT | request.param).eval()
 
@@ -50,6 +52,17 @@ def test_it_answers_to_the_protocols(network, x):
 @torch.no_grad()
 def test_matching_to_its_own_features_changes_nothing(network, x):
     torch.testing.assert_close(network(x, network.features(x)), network(x))
+
+
+@torch.no_grad()
+def test_phi_of_some_blocks_is_that_part_of_the_whole(x):
+    whole, some = GuidedUNet(**LIGHT).eval(), GuidedUNet(matched=(3, 1), **LIGHT).eval()
+    some.load_state_dict(whole.state_dict() | {"gain": some.gain})
+    parts = whole.features(x).split(whole.widths, dim=1)
+    torch.testing.assert_close(some.features(x), torch.cat([parts[1], parts[3]], 1))
+    for matched in ((), (4,), (-1,)):
+        with pytest.raises(ValueError, match=r"^matched: must be of 0 … 3"):
+            GuidedUNet(matched=matched, **LIGHT)
 
 
 @torch.no_grad()

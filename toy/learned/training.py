@@ -1,7 +1,7 @@
 """Training the networks of stage 2 on a mixture, all in the same way and for the same time."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +69,7 @@ def learn(
     names: Collection[str] = tuple(LABELS),
     seed: int = 0,
     watch: Watch = lambda name, record: None,
+    sizes: Mapping[str, Any] | None = None,
 ) -> Learned:
     """Train networks for the noise levels of a sampler.
 
@@ -79,6 +80,7 @@ def learn(
         names: which of "guided", "label", "mixture".
         seed: of the initial weights and of the batches.
         watch: told of every step.
+        sizes: of the networks, where they differ from those of `MLP`, and what is matched (`GuidedMLP`).
 
     Raises:
         NotFiniteError: a training failed.
@@ -89,7 +91,7 @@ def learn(
     training = {}
     single = mixture.to(torch.float32)
     for name in (name for name in LABELS if name in names):
-        network = _build(name, mixture, blind, seed)
+        network = _build(name, mixture, blind, seed, sizes or {})
         loss = _loss(single, _condition(name, single, sampler.sigma_inf), sigma_range)
         trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS, optimizers=_muon)
         recent = math.nan
@@ -123,13 +125,13 @@ def _few_threads() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int) -> MLP:
+def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int, own: Mapping[str, Any]) -> MLP:
     """Build a network; all have biases.
 
     Without biases s(x, φ) is homogeneous in x and φ together, so that the only unit of length it knows is φ(x') itself:
     it pulls x towards x' instead of towards the mean of the class, and samples come out 1.4 times too wide.
     """
-    sizes: dict[str, Any] = {"bias": True, "sigma_input": not blind}
+    sizes: dict[str, Any] = {"bias": True, "sigma_input": not blind} | dict(own)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seeded(seed, INIT).initial_seed()))
         if name == "guided":
