@@ -1,8 +1,8 @@
 """What makes a network take any texture: how many pictures, which changes of them, classes with labels or without end?
 
-`python benchmarks/classes.py LAID OUT [NAME …]` trains networks (`small`, colour) at equal steps, each with one choice
-changed, and samples the textures of LAID/unseen with each (LAID: see `shipped.py lay`). OUT gets a file a network, so
-that a run that was stopped goes on; without names all are made.
+`python benchmarks/classes.py LAID OUT [NAME …]` trains networks (`small`, gray) at equal steps, each with one choice
+changed, and samples the textures of LAID/unseen with each (LAID: see `shipped.py lay`). OUT gets a file a network, and
+the state of the one in training, so that a run that was stopped goes on; without names all are made.
 
 `python benchmarks/classes.py draw OUT FIGURE.png` prints the table and draws it.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs.common.files import write_text
+from fgs.common.files import atomic, write_text
 from fgs.common.text import json_text
 from fgs.evaluation.samples import fit_judge, summarise
 from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
@@ -34,15 +34,17 @@ from fgs.training.trainer import Trainer
 from script import fail
 from shipped import TWELVE
 
-STEPS, SAMPLES, SHARE = 6000, 16, 0.1
+STEPS, SAMPLES, SHARE = 18_000, 16, 0.1
+EVERY = 1000  # steps between two states that are kept
 SEED = 0
 PARTS: dict[str, Variation] = {
     "one scale": USUAL._replace(scales=(1,)),
     "contrast and gray kept": USUAL._replace(contrast=0.0, gray=0.0, inverted=0.0),
-    "colours kept": USUAL._replace(colors=False),
     "never turned": USUAL._replace(turned=False),
     "pictures as they are": Variation((1,), False, 0.0, 0.0, 0.0, False),
 }
+BLOCKS = {"φ of block 1": (0,), "φ of the encoder": (0, 1), "φ of the middle": (2,), "φ of the decoder": (3,)}
+"""Of `small`: blocks 0 and 1 are the encoder, 2 the middle, 3 the decoder's first."""
 NUMBERS = (12, 60, 400)
 DISTANCES = ("distance_median", "distance_nine_tenths")
 
@@ -52,7 +54,7 @@ class Data:
 
     def __init__(self, laid: Path) -> None:
         folders = (str(laid / "textures"), str(laid / "photographs"))
-        self.recipe = Recipe(folders, classes="endless", color=True, batch=16, steps=STEPS).on_this_machine()
+        self.recipe = Recipe(folders, classes="endless", batch=16, steps=STEPS).on_this_machine()
         patches = read_patches(self.recipe)[0]
         flat = set(flat_classes(patches))
         self.pictures = [
@@ -61,7 +63,7 @@ class Data:
             if name not in flat
             for pixels in patches.training_pixels(y)
         ]
-        drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, True, 0)
+        drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE)
         self.synthetic = [image for of_class in drawn.values() for image in of_class]
         self.unseen = unseen_patches(self.recipe, laid / "unseen", ())[0]
         names = tuple(name for name in self.unseen.classes if name in TWELVE)
@@ -86,21 +88,36 @@ def choices(data: Data) -> dict[str, Callable[[], Stream]]:
     the_twelve: dict[str, Callable[[], Stream]] = {"the twelve, fixed": lambda: data.twelve}
     the_twelve["the twelve, endless"] = lambda: of(own)
     parts = {name: lambda how=how: of(data.pictures, how, SHARE) for name, how in PARTS.items()}
-    return made | the_twelve | parts
+    return made | the_twelve | parts | dict.fromkeys(BLOCKS, made["all"])
 
 
 def trained(
-    recipe: Recipe, stream: Stream, seed: int = SEED, start: Mapping[str, Tensor] | None = None, classes: int = 1
+    recipe: Recipe,
+    stream: Stream,
+    seed: int = SEED,
+    start: Mapping[str, Tensor] | None = None,
+    classes: int = 1,
+    matched: tuple[int, ...] | None = None,
+    kept: Path | None = None,
 ) -> UNet:
-    """Train a network, from the weights `start` if they are given, and return it with averaged weights."""
-    network = recipe.build_network(classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Train a network, from the weights `start` or the state `kept` if there are any; return it, weights averaged."""
+    network = recipe.build_network(classes)
+    if matched:
+        some = GuidedUNet(**network.settings | {"matched": matched})
+        some.load_state_dict(network.state_dict() | {"gain": some.gain.detach()})
+        network = some
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss = recipe.build_loss(stream, classes)
     optimizers = OPTIMIZERS[recipe.optimizer]
     trainer = Trainer(network, loss, recipe.budget(), recipe.learning_rate, seed=seed, optimizers=optimizers)
     if start is not None:
         trainer.start_at(start)
-    for _ in trainer.run():
-        pass
+    if kept and kept.exists():
+        trainer.load_state_dict(torch.load(kept, weights_only=True))
+    for record in trainer.run():
+        if kept and record.step % EVERY == 0:
+            with atomic(kept) as temporary:
+                torch.save(trainer.state_dict(), temporary)
     averaged = trainer.ema.eval()
     assert isinstance(averaged, UNet)
     return averaged
@@ -127,11 +144,13 @@ def run(laid: Path, out: Path, names: list[str]) -> None:
         path = out / f"{name.replace(' ', '-').replace(',', '')}.json"
         if path.exists():
             continue
-        network = trained(data.recipe, made[name]())
+        out.mkdir(parents=True, exist_ok=True)
+        kept = path.with_suffix(".pt")
+        network = trained(data.recipe, made[name](), matched=BLOCKS.get(name), kept=kept)
         assert isinstance(network, GuidedUNet)
         found = judged(network, data.unseen, judge)
-        out.mkdir(parents=True, exist_ok=True)
         write_text(path, json_text({"name": name, "steps": STEPS} | found))
+        kept.unlink()
         print(name, found["unseen"], found["twelve"], file=sys.stderr, flush=True)
 
 
@@ -142,8 +161,10 @@ def draw(out: Path, path: Path) -> None:
     for name, each in found.items():
         cells = [each[key][part] for key in ("unseen", "twelve") for part in ("hit", *DISTANCES)]
         print(f"{name:24}" + "".join(f"{cell:8.2f}" for cell in cells))
-    figure = new_figure(9.0, 3.4)
-    over, by = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    groups = [[name for name in names if name in found] for names in (["all", *PARTS], ["all", *BLOCKS])]
+    groups = [sorted(names, key=lambda name: found[name]["unseen"]["hit"]) for names in groups if len(names) > 1]
+    figure = new_figure(4.0 + 4.0 * len(groups), 3.4)
+    over, *panels = figure.subplots(1, 1 + len(groups), squeeze=False)[0]
     sizes = sorted((int(name.split()[0]), name) for name in found if name.endswith("pictures"))
     for number, (key, label) in enumerate({"unseen": "60 textures", "twelve": "12 photographs"}.items()):
         hits = [found[name][key]["hit"] for _, name in sizes]
@@ -152,12 +173,13 @@ def draw(out: Path, path: Path) -> None:
     over.axhline(found["all"]["unseen"]["real_hit"], color=OTHER, lw=1, ls="--")
     over.annotate("held-out patches", (sizes[0][0], found["all"]["unseen"]["real_hit"]), fontsize=7, va="bottom")
     over.legend(frameon=False, fontsize=8)
-    names = sorted((name for name in ["all", *PARTS] if name in found), key=lambda name: found[name]["unseen"]["hit"])
-    for number, key in enumerate(("unseen", "twelve")):
-        hits = [found[name][key]["hit"] for name in names]
-        by.plot(hits, range(len(names)), "o", color=CLASS_COLOURS[number + 1])
-    by.set(xlim=(0, 1), xlabel="class hit", yticks=range(len(names)), yticklabels=names)
-    by.grid(axis="y", alpha=0.3)
+    for by, names in zip(panels, groups, strict=True):
+        for number, key in enumerate(("unseen", "twelve")):
+            by.plot(
+                [found[name][key]["hit"] for name in names], range(len(names)), "o", color=CLASS_COLOURS[number + 1]
+            )
+        by.set(xlim=(0, 1), xlabel="class hit", yticks=range(len(names)), yticklabels=names)
+        by.grid(axis="y", alpha=0.3)
     save_figure(figure, path)
 
 
