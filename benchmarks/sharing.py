@@ -1,0 +1,134 @@
+"""Do features share between classes what labels learn one by one? Many classes of few samples, with a known answer.
+
+`python benchmarks/sharing.py OUT [SEED …]` trains the feature-guided network and the one with labels on n samples of
+each of K Gaussians of rank 1 at random places in d = 64, for equally many steps, and samples some classes: by φ of the
+n samples, by the label, by classifier-free guidance. OUT gets a file a mixture, so that a run that was stopped goes on.
+
+`python benchmarks/sharing.py draw OUT FIGURE.png` prints the table and draws it.
+"""
+
+import json
+import sys
+from itertools import product
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.common.files import write_text
+from fgs.common.text import json_text
+from fgs.figures.style import COLOURS, OTHER, new_figure, save_figure
+from fgs.noise import seeded
+from script import fail
+from toy.config import CALLS, ToyConfig
+from toy.drawing import Drawn, draw_together
+from toy.judge import Judge
+from toy.learned.training import Learning, learn
+from toy.mixture import GaussianMixture
+
+CLASSES, EACH = (2, 8, 32, 128), (10, 100, 1000)
+D, STEPS, SAMPLES, JUDGED = 64, 4000, 1000, 4  # classes that are sampled
+METHODS = {"learned": "features", "label": "label", "label_cfg1": "label, CFG ω = 1"}
+
+
+class Few(GaussianMixture):
+    """A mixture of which n samples of every class are all that is known: what is drawn, is drawn from these."""
+
+    def __init__(self, mixture: GaussianMixture, n: int, seed: int) -> None:
+        super().__init__(mixture.weights, mixture.means, mixture.covariances)
+        self.known = torch.stack([mixture.sample(n, y, generator=seeded(seed, 80, y)) for y in range(mixture.K)])
+
+    def sample(
+        self, n: int, y: Tensor | int | None = None, sigma: float = 0.0, generator: Generator | None = None
+    ) -> Tensor:
+        """Draw n of the known samples; without noise, as networks are trained."""
+        assert y is not None
+        assert not sigma
+        which = torch.randint(self.known.shape[1], (n,), generator=generator)
+        return self.known[torch.as_tensor(y).expand(n), which]
+
+
+def run(out: Path, seeds: list[int]) -> None:
+    """Make what is missing."""
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    for seed, K, n in product(seeds, CLASSES, EACH):
+        path = out / f"{K}-{n}-{seed}.json"
+        if not path.exists():
+            found = {"K": K, "n": n, "seed": seed} | _measure(K, n, seed)
+            write_text(path, json_text(found))
+            print(path, {name: fmean(found[name]["energy"]) for name in METHODS}, file=sys.stderr, flush=True)
+
+
+def _measure(K: int, n: int, seed: int) -> dict[str, Any]:
+    config = ToyConfig(K, D, means="random", covariance="rank1", seed=seed, beta=0.2, calls=CALLS)
+    mixture = config.build_mixture()
+    sampler, few = config.build_sampler(mixture), Few(mixture, n, seed)
+    learned = learn(few, sampler, Learning(training_steps=STEPS), ("guided", "label"), seed)
+    single = few.to(torch.float32)
+    found: dict[str, Any] = {name: {"hit": [], "W1": [], "energy": []} for name in (*METHODS, "known")}
+    for y in torch.linspace(0, K - 1, min(K, JUDGED)).long().tolist():
+        judge = Judge.draw(mixture, y, SAMPLES, sampler.sigma_inf, seeded(seed, 81, y))
+        methods = {name: learned.method(name, single, y, seed) for name in METHODS}
+        start = mixture.to(torch.float32)
+        drawn = draw_together(methods, y, start, sampler, SAMPLES, seed)
+        x = {name: of.x.to(judge.true) for name, of in drawn.items() if isinstance(of, Drawn)}
+        noise = sampler.sigma_inf * torch.randn(n, D, dtype=torch.float64, generator=seeded(seed, 82, y))
+        for name, x_y in (x | {"known": few.known[y] + noise}).items():
+            row = judge.measure(name, x_y, None)
+            for key, value in (
+                ("hit", row.class_hit),
+                ("W1", row.distance_over_floor),
+                ("energy", row.energy_over_floor),
+            ):
+                found[name][key].append(value)
+    return found
+
+
+def draw(out: Path, path: Path) -> None:
+    """Print energy distance and W1 ÷ floor, means ± sd over seeds, and draw the former against the number of classes."""
+    found = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+    names = METHODS | {"known": "the n samples themselves"}
+    print("| n | K | " + " | ".join(names.values()) + " |\n|" + "---|" * (2 + len(names)))
+    figure = new_figure(10.0, 3.4)
+    for axis, n in zip(figure.subplots(1, 3, sharey=True), EACH, strict=True):
+        for name, label in names.items():
+            means = []
+            for K in CLASSES:
+                of = [fmean(each[name]["energy"]) for each in found if (each["K"], each["n"]) == (K, n)]
+                means.append(fmean(of) if of else float("nan"))
+                axis.plot([K] * len(of), of, ".", ms=3, color=COLOURS.get(name, OTHER))
+            axis.plot(CLASSES, means, "o-", ms=4, color=COLOURS.get(name, OTHER), label=label)
+        for K in CLASSES:
+            of_mixture = [each for each in found if (each["K"], each["n"]) == (K, n)]
+            cells = [_cell(of_mixture, name) for name in names] if of_mixture else []
+            print(f"| {n} | {K} | " + " | ".join(cells) + " |")
+        axis.set(xscale="log", yscale="log", xlabel="classes", title=f"{n} samples of each")
+        axis.set_xticks(CLASSES, [str(K) for K in CLASSES])
+    figure.axes[0].set_ylabel("energy distance ÷ floor")
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
+
+
+def _cell(of: list[dict[str, Any]], name: str) -> str:
+    cells = []
+    for key in ("energy", "W1"):
+        values = [fmean(each[name][key]) for each in of]
+        cells.append(f"{fmean(values):.3g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else ""))
+    return " / ".join(cells)
+
+
+def main() -> None:
+    """Run one of the commands."""
+    if len(sys.argv) == 4 and sys.argv[1] == "draw":
+        draw(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif len(sys.argv) >= 2:
+        run(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]] or [0, 1, 2])
+    else:
+        fail("give OUT [SEED …], or draw OUT FIGURE.png", 2)
+
+
+if __name__ == "__main__":
+    main()
