@@ -88,7 +88,7 @@ def _measure(K: int, n: int, seed: int) -> dict[str, Any]:
 
 
 def draw(out: Path, path: Path) -> None:
-    """Print energy distance and W1 ÷ floor, means ± sd over seeds, and draw the former against the number of classes."""
+    """Print energy distance and W1 ÷ floor, means ± sd over seeds, and draw the former against K."""
     found = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
     names = METHODS | {"known": "the n samples themselves"}
     print("| n | K | " + " | ".join(names.values()) + " |\n|" + "---|" * (2 + len(names)))
