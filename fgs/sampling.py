@@ -127,8 +127,6 @@ def draw_start(
 
 def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
     """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
-    if moving.all():
-        return score(x, phi, sigma)
     s = torch.zeros_like(x)
     each = phi is not None and phi.dim() > 1
     s[moving] = score(x[moving], phi[moving] if phi is not None and each else phi, sigma[moving])
@@ -194,7 +192,8 @@ class SISA(StepByStep):
         moving = sigma >= self.sigma_inf
         for k in count(1):
             h = self.schedule(self.h, k)
-            s = _of_moving(moving, score, x, phi, sigma)
+            every = bool(moving.all())
+            s = score(x, phi, sigma) if every else _of_moving(moving, score, x, phi, sigma)
             sigma_k = self.noise_level(s, sigma)
             gamma = sigma_k * math.sqrt((1 - self.beta * h) ** 2 - (1 - h) ** 2)
             x_hat = x + s
@@ -202,7 +201,7 @@ class SISA(StepByStep):
             if self.beta < 1:
                 x_next = x_next + per_row(gamma, x) * standard_normal(x, generator)
             self._check(x_next, sigma_k, k)
-            x = torch.where(per_row(moving, x), x_next, x)
+            x = x_next if every else torch.where(per_row(moving, x), x_next, x)
             sigma = torch.where(moving, (1 - self.beta * h) * sigma_k, sigma)
             yield Step(x, x_hat, sigma, k, moving)
             moving = moving & (sigma >= self.sigma_inf)

@@ -122,9 +122,10 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
     def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
         if mixture.K == 1:
             return torch.zeros_like(sigma)
-        log_p = mixture.log_posterior(x, sigma)
-        doubt = -torch.expm1(log_p.gather(1, y.expand(len(x))[:, None])[:, 0])  # 1 − p(y|x)
-        rivals = log_p.masked_fill(mixture.one_hot(y).bool(), -math.inf).softmax(1) @ mixture.means  # m̄
+        log_p = mixture.log_posterior(x, sigma).T  # (K, N)
+        is_y = mixture.one_hot(y).bool().reshape(-1, mixture.K).T
+        doubt = -torch.expm1(log_p.gather(0, y.expand(1, len(x)))[0])  # 1 − p(y|x)
+        rivals = log_p.masked_fill(is_y, -math.inf).softmax(0).T @ mixture.means  # m̄
         away = rivals - mixture.means[y]
         t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1)
         t = torch.where(t < 0, t.clamp(max=-NEAREST), t.clamp(min=NEAREST))
