@@ -111,7 +111,8 @@ def run(images: Images, patch: int, out: Path, name: str, seeds: list[int]) -> N
 def judged(network: UNet, patches: Patches, tell: Callable[[Tensor], Tensor]) -> tuple[dict[str, Any], Tensor]:
     """Sample every class; return its share of hits and its energy distance ÷ the floor of two held-out sets; samples.
 
-    Without guidance hit is the share of the most frequent class, and there is no distance.
+    Beside it, the distance of images that were trained on: held-out digits are by other hands. Without guidance there
+    are how many samples are told as each class.
     """
     K = len(patches.classes)
     mean = class_means(patches).mean
@@ -126,7 +127,9 @@ def judged(network: UNet, patches: Patches, tell: Callable[[Tensor], Tensor]) ->
         return found | {"shares": said.flatten().bincount(minlength=K).tolist()}, x
     hits = [float((said[y] == y).float().mean()) for y in range(K)]
     ratios = [_distance(x[y][:REAL], r) for y, r in enumerate(real)]
+    other = [_distance(patches.training(y, REAL, torch.Generator().manual_seed(y)), r) for y, r in enumerate(real)]
     found |= {"hit": fmean(hits), "hits": hits, "distance": fmean(ratios), "distances": ratios}
+    found |= {"training_distance": fmean(other), "training_distances": other}
     return found | (concentration(network, patches) if guided else {}), x
 
 
@@ -162,7 +165,7 @@ def table(out: Path) -> None:
     """Print what was found."""
     for path in sorted(out.glob("*.json")):
         found = json.loads(path.read_text())
-        shown = {key: found[key] for key in ("real_hit", "hit", "distance") if key in found}
+        shown = {key: found[key] for key in ("real_hit", "hit", "distance", "training_distance") if key in found}
         print(f"{path.stem:20}", {key: round(value, 3) for key, value in shown.items()}, end=" ")
         print(*(f"{key}: {' '.join(f'{v:.3f}' for v in found[key])}" for key in ("nearest", "eq5") if key in found))
 
