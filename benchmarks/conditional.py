@@ -127,12 +127,15 @@ def _cell(values: list[float]) -> str:
 def _draw_strength(axis: Axes, found: list[dict[str, Any]], separation: float) -> None:
     """K(λ² + σ²) against σ/λ, in d = 64: what matching adds, Bayes' rule, the two gains of Section 3."""
     of = [each["added"] for each in found if (each["d"], each["separation"]) == (64, separation)]
-    styles = {"K Bayes": TRUTH, "K linear": COLOURS["forcing"], "K learned": COLOURS["learned"]}
-    for name, colour in styles.items():
+    kinds = {
+        "K Bayes": ("Bayes' rule", TRUTH),
+        "K linear": ("linear gain", COLOURS["forcing"]),
+        "K learned": ("matching", COLOURS["learned"]),
+    }
+    for name, (label, colour) in kinds.items():
         for number, each in enumerate(of[: None if name == "K learned" else 1]):
-            label = {"K Bayes": "Bayes' rule", "K linear": "linear gain", "K learned": "matching"}[name]
-            axis.plot([s / 0.1 for s in each["sigma"]], each[name], color=colour, label=label if not number else None)
-    axis.set(xscale="log", title=f"{separation:g}λ apart, d = 64", xlabel="σ / λ")
+            axis.plot([s / 0.1 for s in each["sigma"]], each[name], color=colour, label=None if number else label)
+    axis.set(xscale="log", ylim=(0, 3.2), title=f"{separation:g}λ apart, d = 64", xlabel="σ / λ")
     if separation == SEPARATIONS[0]:
         axis.set_ylabel("strength K·(λ² + σ²)")
         axis.legend(frameon=False, fontsize=8)
@@ -145,7 +148,8 @@ def _draw_distances(axis: Axes, found: list[dict[str, Any]], beta: float) -> Non
             fmean(each[f"{beta:g}"][name][0] for each in found if (each["d"], each["separation"]) == (64, separation))
             for separation in SEPARATIONS
         ]
-        axis.plot(SEPARATIONS, means, "o-", color=COLOURS[name], label=NAMES[name])
+        style = "s--" if name == "label" else "o-"
+        axis.plot(SEPARATIONS, means, style, color=COLOURS[name], label=NAMES[name])
     axis.axhline(1, color=OTHER, lw=1)
     axis.set(yscale="log", ylim=(0.6, 100), title=f"β = {beta:g}, d = 64", xlabel="distance of the means (λ)")
     axis.set_xticks(SEPARATIONS)

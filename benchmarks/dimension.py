@@ -1,7 +1,7 @@
 """How large must φ be, and from which layers? On mixtures, where the distances of the densities are known.
 
 `python benchmarks/dimension.py OUT [SEED …]` trains the feature-guided network on seven Gaussians at random places in
-d = 16 with φ of 2 to 64 channels, and of the first, middle, last, or all three hidden layers; samples every class, and
+d = 16 with φ of 2 to 32 channels, and of the first, middle, last, or all three hidden layers; samples every class, and
 compares the exact d² (Eq. 7) with ‖φ_y − φ_y'‖², also for some channels of a network and for networks that are not
 trained. OUT gets a file a network. `python benchmarks/dimension.py draw OUT FIGURE.png` prints and draws it.
 
@@ -35,7 +35,7 @@ from toy.mixture import GaussianMixture
 from toy.scores import ExactScore
 
 K, D, STEPS, MEASURED = 7, 16, 4000, 1000
-CHANNELS = (2, 4, 8, 16, 32, 64)
+CHANNELS = (2, 4, 8, 16, 32)
 LAYERS = {"first": (0,), "middle": (1,), "last": (2,), "all": (0, 1, 2)}
 CHOICES: dict[str, dict[str, Any]] = {f"{C} channels": {"channels": C} for C in CHANNELS}
 CHOICES |= {f"{name} layer{'s' * (name == 'all')}": {"matched": matched} for name, matched in LAYERS.items()}
@@ -131,7 +131,7 @@ def draw(out: Path, path: Path) -> None:
     left.set(xscale="log", yscale="log", xlabel="channels of φ (one layer)", title="samples of seven random classes")
     left.set_xticks(sizes, [str(C) for C in sizes])
     left.legend(frameon=False, fontsize=8)
-    kinds = {"untrained": TRUTH, "64 channels": COLOURS["learned"]}
+    kinds = {"untrained": TRUTH, "32 channels": COLOURS["learned"]}
     for name, colour in kinds.items():
         _draw_subsets(right, [each["subsets"] for each in of[name]], colour, name)
     trained = {C: fmean(each["r"] for each in of[f"{C} channels"]) for C in sizes}
