@@ -1,9 +1,10 @@
 """How large must φ be, and from which layers? On mixtures, where the distances of the densities are known.
 
 `python benchmarks/dimension.py OUT [SEED …]` trains the feature-guided network on seven Gaussians at random places in
-d = 16 with φ of 2 to 32 channels, and of the first, middle, last, or all three hidden layers; samples every class, and
-compares the exact d² (Eq. 7) with ‖φ_y − φ_y'‖², also for some channels of a network and for networks that are not
-trained. OUT gets a file a network. `python benchmarks/dimension.py draw OUT FIGURE.png` prints and draws it.
+d = 16, with φ of 2 to 64 channels (of networks of one size), and of the first, middle, last, or all three hidden
+layers. It samples every class, and compares the exact d² (Eq. 7) with ‖φ_y − φ_y'‖², also for some channels of a
+network and for networks that are not trained. OUT gets a file a network.
+`python benchmarks/dimension.py draw OUT FIGURE.png` prints and draws it.
 
 The like on textures are the blocks of `classes.py`.
 """
@@ -35,9 +36,12 @@ from toy.mixture import GaussianMixture
 from toy.scores import ExactScore
 
 K, D, STEPS, MEASURED = 7, 16, 4000, 1000
-CHANNELS = (2, 4, 8, 16, 32)
+WIDTH, CHANNELS = (
+    128,
+    (2, 4, 8, 16, 32, 64),
+)  # of a hidden layer: channels × positions, so that all networks are of one size
 LAYERS = {"first": (0,), "middle": (1,), "last": (2,), "all": (0, 1, 2)}
-CHOICES: dict[str, dict[str, Any]] = {f"{C} channels": {"channels": C} for C in CHANNELS}
+CHOICES: dict[str, dict[str, Any]] = {f"{C} channels": {"channels": C, "positions": WIDTH // C} for C in CHANNELS}
 CHOICES |= {f"{name} layer{'s' * (name == 'all')}": {"matched": matched} for name, matched in LAYERS.items()}
 FEATURES = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 DRAWS = 8  # random choices of so many features
@@ -130,8 +134,9 @@ def draw(out: Path, path: Path) -> None:
     left.axhline(1, color=OTHER, lw=1)
     left.set(xscale="log", yscale="log", xlabel="channels of φ (one layer)", title="samples of seven random classes")
     left.set_xticks(sizes, [str(C) for C in sizes])
+    left.minorticks_off()
     left.legend(frameon=False, fontsize=8)
-    kinds = {"untrained": TRUTH, "32 channels": COLOURS["learned"]}
+    kinds = {"untrained": TRUTH, "64 channels": COLOURS["learned"]}
     for name, colour in kinds.items():
         _draw_subsets(right, [each["subsets"] for each in of[name]], colour, name)
     trained = {C: fmean(each["r"] for each in of[f"{C} channels"]) for C in sizes}
