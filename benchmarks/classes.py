@@ -31,7 +31,7 @@ from fgs.images.sources import flat_classes, read_patches, unseen_patches
 from fgs.measures import TextureJudge
 from fgs.networks import GuidedUNet, UNet
 from fgs.training.trainer import Trainer
-from script import fail
+from script import run_or_draw
 from shipped import TWELVE
 
 STEPS, SAMPLES, SHARE = 18_000, 16, 0.1
@@ -183,15 +183,5 @@ def draw(out: Path, path: Path) -> None:
     save_figure(figure, path)
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 3:
-        run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
-    else:
-        fail("give LAID OUT [NAME …], or draw OUT FIGURE.png", 2)
-
-
 if __name__ == "__main__":
-    main()
+    run_or_draw(lambda typed: run(Path(typed[0]), Path(typed[1]), typed[2:]), draw, "LAID OUT [NAME …]")

@@ -23,7 +23,7 @@ from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.figures.style import COLOURS, OTHER, TRUTH, new_figure, save_figure
 from fgs.noise import per_row, seeded
-from script import fail
+from script import run_or_draw
 from toy.config import CALLS, ToyConfig
 from toy.experiment import prepare, run_block
 from toy.gains import posterior_gain, separation_gain
@@ -158,15 +158,5 @@ def _draw_distances(axis: Axes, found: list[dict[str, Any]], beta: float) -> Non
         axis.legend(frameon=False, fontsize=8)
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 2:
-        run(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]] or [0, 1, 2])
-    else:
-        fail("give OUT [SEED …], or draw OUT FIGURE.png", 2)
-
-
 if __name__ == "__main__":
-    main()
+    run_or_draw(lambda typed: run(Path(typed[0]), [int(seed) for seed in typed[1:]] or [0, 1, 2]), draw, "OUT [SEED …]")

@@ -29,7 +29,7 @@ from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of, unseen_patches
 from fgs.measures import TextureJudge
 from fgs.networks import GuidedUNet
-from script import fail
+from script import run_or_draw
 
 CLASSES, SAMPLES, FIRST = 100, 32, 5
 PARTS = 3  # by spread of φ
@@ -110,16 +110,10 @@ def _print(kind: str, part: str, of: list[list[dict[str, float]]]) -> None:
     print(f"| {kind} | {part} | {' | '.join(cells)} | {fmean(distances):.2f} |")
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 4:
-        seen = [Path(name) for name in sys.argv[2].split(",")]
-        run(Path(sys.argv[1]), seen, Path(sys.argv[3]), [int(seed) for seed in sys.argv[4:]] or [0, 1, 2])
-    else:
-        fail("give UNSEEN SEEN,SEEN OUT [SEED …], or draw OUT FIGURE.png", 2)
+def _typed(typed: list[str]) -> None:
+    seen = [Path(name) for name in typed[1].split(",")]
+    run(Path(typed[0]), seen, Path(typed[2]), [int(seed) for seed in typed[3:]] or [0, 1, 2])
 
 
 if __name__ == "__main__":
-    main()
+    run_or_draw(_typed, draw, "UNSEEN SEEN,SEEN OUT [SEED …]")

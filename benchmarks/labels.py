@@ -31,7 +31,7 @@ from fgs.images.samplers import HowToSample
 from fgs.images.sources import flat_classes, read_patches
 from fgs.networks import GuidedUNet, UNet
 from fgs.protocols import ProjectedScore
-from script import fail
+from script import run_or_draw
 from shipped import TWELVE
 
 CLASSES, GUIDANCES, SEEDS = (12, 60, 400, 1000), ("features", "label"), (0, 1, 2)
@@ -117,15 +117,5 @@ def _cell(values: list[float]) -> str:
     return f"{fmean(values):.3g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else "")
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 3:
-        run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
-    else:
-        fail("give LAID OUT [NAME …], or draw OUT FIGURE.png", 2)
-
-
 if __name__ == "__main__":
-    main()
+    run_or_draw(lambda typed: run(Path(typed[0]), Path(typed[1]), typed[2:]), draw, "LAID OUT [NAME …]")

@@ -2,7 +2,8 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -38,3 +39,20 @@ def wide_console() -> Console:
     if not console.is_terminal:
         console.width = 120
     return console
+
+
+def run_or_draw(run: Callable[[list[str]], None], draw: Callable[[Path, Path], None], usage: str) -> None:
+    """Do what was typed: `draw OUT FIGURE.png` draws, what fits `usage` runs.
+
+    Args:
+        run: takes what was typed.
+        draw: takes the folder with what was found, and the file to draw.
+        usage: of `run`, as "LAID OUT [NAME …]"; what stands in brackets may be left out.
+    """
+    typed, least = sys.argv[1:], len(usage.split("[")[0].split())
+    if typed[:1] == ["draw"] and len(typed) == 3:
+        draw(Path(typed[1]), Path(typed[2]))
+    elif len(typed) >= least and typed[0] != "draw":
+        run(typed)
+    else:
+        fail(f"give {usage}, or draw OUT FIGURE.png", 2)

@@ -21,7 +21,7 @@ from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.figures.style import COLOURS, OTHER, new_figure, save_figure
 from fgs.noise import seeded
-from script import fail
+from script import run_or_draw
 from toy.config import CALLS, ToyConfig
 from toy.drawing import Drawn, draw_together
 from toy.judge import Judge
@@ -120,15 +120,5 @@ def _cell(of: list[dict[str, Any]], name: str) -> str:
     return " / ".join(cells)
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 2:
-        run(Path(sys.argv[1]), [int(seed) for seed in sys.argv[2:]] or [0, 1, 2])
-    else:
-        fail("give OUT [SEED …], or draw OUT FIGURE.png", 2)
-
-
 if __name__ == "__main__":
-    main()
+    run_or_draw(lambda typed: run(Path(typed[0]), [int(seed) for seed in typed[1:]] or [0, 1, 2]), draw, "OUT [SEED …]")

@@ -22,7 +22,7 @@ from fgs.images.model import load_model
 from fgs.images.recipe import Recipe
 from fgs.images.sources import read_patches
 from fgs.networks import GuidedUNet
-from script import fail
+from script import run_or_draw
 from shipped import TWELVE
 
 A_MINUTE = 360  # steps of 16 pairs that two idle cores take, with two processes
@@ -74,15 +74,9 @@ def draw(out: Path, path: Path) -> None:
     save_figure(figure, path)
 
 
-def main() -> None:
-    """Run one of the commands."""
-    if len(sys.argv) == 4 and sys.argv[1] == "draw":
-        draw(Path(sys.argv[2]), Path(sys.argv[3]))
-    elif len(sys.argv) >= 3:
-        run(Path(sys.argv[1]), Path(sys.argv[2]), [int(seed) for seed in sys.argv[3:]] or [0, 1])
-    else:
-        fail("give UNSEEN OUT [SEED …], or draw OUT FIGURE.png", 2)
-
-
 if __name__ == "__main__":
-    main()
+    run_or_draw(
+        lambda typed: run(Path(typed[0]), Path(typed[1]), [int(seed) for seed in typed[2:]] or [0, 1]),
+        draw,
+        "UNSEEN OUT [SEED …]",
+    )
