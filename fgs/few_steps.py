@@ -126,7 +126,7 @@ class FewSteps(StepByStep):
             there, sigma = x + h * s + self._noise(x, sigma, generator), self._next(sigma)
             x = there + w * (self._at_end(x_hat, before, partial(denoise, there, sigma)) - x_hat)
             before = x_hat
-            if not torch.isfinite(x).all():
+            if not x.sum().isfinite():
                 raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
             yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
         if self.denoise_last:
