@@ -94,7 +94,10 @@ def draw(out: Path, path: Path) -> None:
         each = [each for classes in of for each in classes]
         axis.plot([e["spread"] for e in each], [e["hit"] for e in each], "o", ms=3, color=CLASS_COLOURS[2])
         axis.set(
-            title=f"{kind}: {len(of[0])} classes at once", xlabel="spread of φ over the picture", ylim=(-0.03, 1.03)
+            xscale="log",
+            title=f"{kind}: {len(of[0])} classes at once",
+            xlabel="spread of φ over the picture",
+            ylim=(-0.03, 1.03),
         )
     figure.axes[0].set_ylabel("share of samples told as their class")
     save_figure(figure, path)
