@@ -29,7 +29,7 @@ means = means_on_line(K=2, d=d, spacing=1.4)
 mixture = GaussianMixture(torch.tensor([0.5, 0.5], dtype=torch.float64), means, rank1_covariances(means, std=lam))
 sigma_0, sigma_inf = noise_range(mixture, h=0.1)
 sampler = fgs.SISA(h=0.1, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise_level=fgs.known_schedule)
-learned = learn(mixture, sampler, Learning(training_steps=3500), names=("guided", "label"))
+learned = learn(mixture, sampler, Learning(training_steps=2500), names=("guided", "label"))
 
 # %% [markdown]
 # Every method is a score s(x, φ, σ), with its own kind of φ: the class (one-hot) for the exact score and for the
@@ -99,8 +99,9 @@ lesson.save(figure, "methods")
 # %% [markdown]
 # So, honestly: guidance by features does *not* beat a label here; it does about as well (one training, one axis), from
 # one sample, and with a φ that can be asked about things that have no label (lessons 11, 13). Neither needs a weight ω.
-# At β = 1 CFG narrows the class and moves it away from the other; at β = .2 the noise repairs most of that for ω =
-# 1; for ω = 4 samples stay shifted, with a tail on the other side. On images, after equally few steps, labels win
+# At β = 1 CFG with ω = 1 narrows the class and moves it away from the other; ω = 4 moves it by a whole λ, and the
+# errors of the network, five times as large, add a tail. At β = .2 the noise repairs ω = 1, and ω = 4 in part. More
+# distances, dimensions and β are in `docs/conditional.md`, and why. On images, after equally few steps, labels win
 # (`benchmarks/README.md`). And that samples *are* those of the class nobody has proved: s(x, φ_y − φ(x)) is trained to
 # denoise, and is not the gradient of anything known. How it does on larger data, how long φ should be, is open to you.
 #
@@ -136,7 +137,7 @@ lesson.compare("rules of a guided network that hold", sum(rule.holds for rule in
 # %%
 sd, W1 = ({key: values[k] for key, values in found.items()} for k in (1, 2))
 near = max(W1[beta, name] for beta in (0.2, 1.0) for name in ("learned", "label")) < 3
-narrowed = max(sd[1.0, "label_cfg1"], sd[1.0, "label_cfg4"]) < 0.9 < sd[1.0, "learned"]
+narrowed = sd[1.0, "label_cfg1"] < 0.9 < sd[1.0, "learned"]
 farther = W1[1.0, "label_cfg1"] > 2 * W1[1.0, "learned"]
 assert near and narrowed and farther, "features and label are near true samples; at β = 1 CFG narrows the class"
 lesson.end()

@@ -127,7 +127,8 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
         doubt = -torch.expm1(log_p.gather(0, y.expand(1, len(x)))[0])  # 1 − p(y|x)
         rivals = log_p.masked_fill(is_y, -math.inf).softmax(0).T @ mixture.means  # m̄
         away = rivals - mixture.means[y]
-        t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1)
+        nothing = torch.finfo(away.dtype).tiny  # between rivals of equal pull m̄ is m_y
+        t = ((x - mixture.means[y]) * away).sum(1) / away.square().sum(1).clamp_min(nothing)
         t = torch.where(t < 0, t.clamp(max=-NEAREST), t.clamp(min=NEAREST))
         return doubt / ((width[y] ** 2 + sigma**2) * t)
 

@@ -144,3 +144,11 @@ def test_release_level_follows_the_geometry():
     assert release_level(line(6), 0, 0.05) < levels[1]
     scaled = GaussianMixture(line(6).weights, 7 * line(6).means, 49 * line(6).covariances)
     assert release_level(scaled, 0, 0.15) == pytest.approx(7 * levels[1])
+
+
+def test_posterior_gain_between_equal_rivals():
+    """Where the rivals' mean is m_y itself there is no direction to push in, and K is a number all the same."""
+    mixture = line(6, K=3)
+    forced = ForcedScore(mixture, posterior_gain(mixture), max_pull=10)
+    x = mixture.means[[1]]
+    torch.testing.assert_close(forced(x, x[0], scalar(0.4)), torch.zeros_like(x), atol=1e-9, rtol=0)
