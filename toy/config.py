@@ -66,7 +66,7 @@ class ToyConfig:
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
     beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
     calls: Annotated[
-        int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} where networks do.")
+        int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} if there are networks.")
     ] = None
     schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", "fixed|growing")] = "fixed"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"

@@ -130,10 +130,8 @@ class GaussianMixture:
         seen = self._seen(x, sigma)
         p = self._log_joint(seen, weights).softmax(0)  # (K, N)
         a = p / seen.floor  # −∇log p_{σ,y} = (x − m_y)/floor, corrected along the axes
-        score: Tensor = a.T @ self._m - a.sum(0)[:, None] * seen.x
-        if len(self.axes):
-            b = (p[:, None] * (1 / seen.spread - 1 / seen.floor[:, None]) * seen.along).flatten(0, 1)  # (K·r, N)
-            score = score - b.T @ self.axes
+        b = (p[:, None] * (1 / seen.spread - 1 / seen.floor[:, None]) * seen.along).flatten(0, 1)  # (K·r, N)
+        score: Tensor = a.T @ self._m - a.sum(0)[:, None] * seen.x - b.T @ self.axes
         return score
 
     def one_hot(self, y: Tensor | int) -> Tensor:
@@ -145,14 +143,9 @@ class GaussianMixture:
     def _log_joint(self, seen: "_Seen", weights: Tensor | None) -> Tensor:
         """Log π_y p_{σ,y}(x): (K, N)."""
         x, floor, spread, along = seen
-        quadratic = x.square().sum(1) - 2 * self._m @ x.T + self._m_squared  # |x − m_y|²
-        log_determinant = self.d * (floor * (2 * math.pi)).log()
-        if len(self.axes):
-            on = along.square()
-            quadratic = (quadratic - on.sum(1)) / floor + (on / spread).sum(1)
-            log_determinant = log_determinant + (spread / floor[:, None]).log().sum(1)
-        else:
-            quadratic = quadratic / floor
+        distance, on = x.square().sum(1) - 2 * self._m @ x.T + self._m_squared, along.square()  # |x − m_y|²
+        quadratic = (distance - on.sum(1)) / floor + (on / spread).sum(1)
+        log_determinant = self.d * (floor * (2 * math.pi)).log() + (spread / floor[:, None]).log().sum(1)
         prior = (self.weights if weights is None else weights.to(self.weights)).reshape(-1, self.K).T  # (K, 1 or N)
         return prior.log() - 0.5 * (quadratic + log_determinant)
 
@@ -163,7 +156,7 @@ class GaussianMixture:
         if bool((floor <= 0).any()):
             raise ValueError("sigma: a singular covariance has no density at sigma = 0; give a sigma > 0")
         x = x.to(self.centre) - self.centre
-        along = (self.axes @ x.T).view(*self._m_axes.shape, len(x)) - self._m_axes[:, :, None] if len(self.axes) else x
+        along = (self.axes @ x.T).view(*self._m_axes.shape, len(x)) - self._m_axes[:, :, None]
         return _Seen(x, floor, spread, along)
 
 
@@ -174,7 +167,7 @@ class _Seen(NamedTuple):
         x: (N, d).
         floor: (K, 1 or N) the eigenvalue off the axes.
         spread: (K, r, 1 or N) those along the axes.
-        along: (K, r, N) the coordinates of x − m_y along them; unused where r = 0.
+        along: (K, r, N) the coordinates of x − m_y along them.
     """
 
     x: Tensor

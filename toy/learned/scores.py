@@ -75,7 +75,7 @@ class Learned:
         return None if name == "learned_mixture" else mixture.one_hot(y)
 
     def score(self, name: str) -> ProjectedScore:
-        """Return a network as a score for the mixture's float64 samples."""
+        """Return a network as a score for samples of any precision."""
         network = self.networks[name]
 
         def score(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
