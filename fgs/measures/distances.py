@@ -49,8 +49,10 @@ def mean_distance(x: Tensor, y: Tensor, pairs: int = 2**22) -> Tensor:
     rows = max(1, pairs // y.shape[0])
     centre = y.mean(0)  # products of short vectors lose fewer digits
     x, y = x - centre, y - centre
-    means = [torch.cdist(x[first : first + rows], y).mean(1) for first in range(0, x.shape[0], rows)]
-    return torch.cat(means).double().mean()
+    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    for first in range(0, x.shape[0], rows):  # nothing but the sum is kept, which would break the memory into pieces
+        total += torch.cdist(x[first : first + rows], y).mean(1).double().sum()
+    return total / x.shape[0]
 
 
 def _mean_distance_on_line(x: Tensor, y: Tensor) -> Tensor:
