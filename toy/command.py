@@ -46,7 +46,7 @@ class Toy:
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
         for name in {"h", "schedule", "noise_level"} & self.given:
             refusals[f"{name}: is of SISA; leave out --calls, or this"] = bool(self.config.calls)
-        for name in {"minutes", "training_steps", "blind"} & self.given:
+        for name in {"minutes", "training_steps", "primes", "blind"} & self.given:
             refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
         for refusal, holds in refusals.items():
             if holds:

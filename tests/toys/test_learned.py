@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fgs.denoising import denoising_loss
 from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks.mlp import GuidedMLP, LabelMLP
 from fgs.validate import validate
@@ -99,6 +100,28 @@ def test_the_same_seed_trains_the_same_network(tiny):
     assert set(runs[0].networks) == {"guided"}
 
 
+def test_phi_is_averaged_over_the_primes(monkeypatch):
+    """The mean of n independent φ has their mean, and an n-th of their variance."""
+    from toy.learned import training as learning
+
+    conditions = []
+
+    def spy(network, x, phi, *rest, **settings):
+        conditions.append(phi)
+        return denoising_loss(network, x, phi, *rest, **settings)
+
+    monkeypatch.setattr(learning, "denoising_loss", spy)
+    config = replace(CONFIG, components=1, covariance="isotropic")
+    mixture = config.build_mixture()
+    for primes in (1, 16):
+        learn(mixture, config.build_sampler(mixture), Learning(training_steps=1, primes=primes), {"guided"})
+    one, many = (phi.detach() for phi in conditions)  # of the same weights
+    assert one.shape == many.shape
+    spread = one.std(0)
+    assert 1 / 20 < float(many.var(0).sum() / spread.square().sum()) < 1 / 13
+    assert float(((many.mean(0) - one.mean(0)) / spread).abs().max()) < 4 * (1 / 128 + 1 / 2048) ** 0.5
+
+
 def test_what_samples_is_the_average_of_the_weights(monkeypatch):
     from toy.learned import training as learning
 
@@ -174,7 +197,7 @@ def test_a_full_space_and_an_estimated_noise_level_are_warned_of():
     prepare(ToyConfig(dim=16, noise_level="pooled", covariance="rank1"))
 
 
-@pytest.mark.parametrize("settings", [{"minutes": 0}, {"minutes": float("nan")}, {"training_steps": 0}])
+@pytest.mark.parametrize("settings", [{"minutes": 0}, {"minutes": float("nan")}, {"training_steps": 0}, {"primes": 0}])
 def test_odd_training_settings_are_refused(settings):
     with pytest.raises(ValueError, match=f"^{next(iter(settings))}:"):
         Learning(**settings)

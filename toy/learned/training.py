@@ -49,13 +49,14 @@ class Learning:
 
     minutes: Annotated[float, _networks("Training time of each network.")] = 0.25
     training_steps: Annotated[int | None, _networks("Steps of each instead, the same on every machine.")] = None
+    primes: Annotated[int, _networks("Samples x' whose φ is averaged in training; 4 where classes overlap.")] = 1
     blind: Annotated[
         bool | None, _networks("Keep σ from them; by the mixture if unsaid.", flag="--blind/--sigma-input")
     ] = None
 
     def __post_init__(self) -> None:
         positive(self, "minutes")
-        at_least(self, training_steps=1)
+        at_least(self, training_steps=1, primes=1)
 
     def budget(self) -> Budget:
         """Return what one network may spend."""
@@ -76,7 +77,7 @@ def learn(
     Args:
         mixture: what they learn; every batch is drawn anew.
         sampler: the noise levels are those from its σ_0 to a quarter of its σ_∞.
-        learning: how long, and whether blind.
+        learning: how long, on how many x', and whether blind.
         names: which of "guided", "label", "mixture".
         seed: of the initial weights and of the batches.
         watch: told of every step.
@@ -92,7 +93,7 @@ def learn(
     single = mixture.to(torch.float32)
     for name in (name for name in LABELS if name in names):
         network = _build(name, mixture, blind, seed, sizes or {})
-        loss = _loss(single, _condition(name, single, sampler.sigma_inf), sigma_range)
+        loss = _loss(single, _condition(name, single, sampler.sigma_inf, learning.primes), sigma_range)
         trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS, optimizers=_muon)
         recent = math.nan
         with _few_threads():
@@ -139,10 +140,11 @@ def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int, own: Map
         return LabelMLP(mixture.d, mixture.K, **sizes) if name == "label" else MLP(mixture.d, **sizes)
 
 
-def _condition(name: str, mixture: GaussianMixture, sigma_inf: float) -> Condition:
+def _condition(name: str, mixture: GaussianMixture, sigma_inf: float, primes: int) -> Condition:
     def x_prime(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
         assert isinstance(network, GuidedMLP)
-        return network.features(mixture.sample(len(y), y, generator=generator), torch.tensor(sigma_inf))
+        x = mixture.sample(primes * len(y), y.repeat_interleave(primes), generator=generator)
+        return network.features(x, torch.tensor(sigma_inf)).reshape(len(y), primes, -1).mean(1)
 
     def label(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
         return mixture.one_hot(y)
