@@ -14,17 +14,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.evaluation.denoising import Subject, denoising
 from fgs.evaluation.features import concentration
-from fgs.evaluation.samples import Judged, fit_judge, samples, single_class, ways
+from fgs.evaluation.samples import Judged, fit_judge, samples, summarise
+from fgs.guidance import ClassifierFreeGuidance
+from fgs.images.conditions import Condition
+from fgs.images.held_out import denoise_held_out
 from fgs.images.model import Model, load_model
 from fgs.images.reading import find_classes
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of
+from fgs.noise import seeded
+from fgs.protocols import ProjectedScore
 
 SAMPLES = 64  # of each class
+OMEGAS = (1.0, 4.0)  # of classifier-free guidance
+SINGLE = 4  # what the seed is used for
 GUIDANCE = {"features": "features", "label": "label", "unconditional": "none", "single": "none"}
 
 
@@ -46,15 +55,42 @@ def measure(models: dict[str, Model], images: Path, seed: int, out: Path) -> dic
     if not (folder / "found.json").exists():
         folder.mkdir(exist_ok=True)
         patches = patches_of(models["features"], [images])
-        company = (models["unconditional"], models["label"], models["single"])
-        subject = Subject(models["features"], patches, folder, *company)
+        subject = Subject(models["features"], patches, folder)
         how = HowToSample(precision="float32", seed=seed)
         judged = Judged(subject, fit_judge(patches), how, SAMPLES, lambda images: None)
         found = {"denoising": denoising(subject), "concentration": concentration(subject), "samples": samples(judged)}
-        found |= {"ways": ways(judged), "single": single_class(judged)}
+        for name, condition in {"unconditional": "none", "label": "right"}.items():
+            curves = denoise_held_out(
+                models[name].network, models[name].targets, patches, found["denoising"]["sigma"], 32
+            )
+            found["denoising"]["psnr"][name] = curves[condition]
+        found |= {"ways": ways(judged, models["label"]), "single": single_class(judged, models["single"])}
         write_text(folder / "found.json", json_text(found))
     kept: dict[str, Any] = json.loads((folder / "found.json").read_text())
     return kept
+
+
+def ways(judged: Judged, label: Model) -> dict[str, Any]:
+    """Summarise samples by φ of a single x' instead of the centroid, by labels, and by CFG."""
+    model, patches = judged.subject.model, judged.subject.patches
+    each = [patches.training(y, judged.n, seeded(SINGLE, y)) for y in range(len(model.classes))]
+    means = torch.cat(each).mean((2, 3), keepdim=True)
+    asked = Condition(torch.cat([model.features(x_prime) for x_prime in each]), means)
+    x = judged.draw(model.network, asked, 1).reshape(len(each), judged.n, *each[0].shape[1:])
+    found = {"features, each sample by one x'": summarise(judged.classes(x))}
+    rules: dict[str, ProjectedScore] = {"label": label.network}
+    rules |= {f"CFG, ω = {w:g}": ClassifierFreeGuidance(label.network, label.network, w) for w in OMEGAS}
+    for name, score in rules.items():
+        found[name] = summarise(judged.classes(judged.draw(score, label.condition(), judged.n)))
+    return found
+
+
+def single_class(judged: Judged, single: Model) -> dict[str, Any]:
+    """Judge samples of the network of one class alone (Fig. 3 right)."""
+    assert judged.judge
+    x = judged.draw(single.network, single.unguided, judged.n)
+    name = single.classes[0]
+    return {"class": name} | judged.judge(x[0], judged.subject.model.classes.index(name))._asdict()
 
 
 def main(images: Path, steps: str, seeds: int, out: Path, options: list[str]) -> None:

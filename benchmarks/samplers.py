@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from fgs.corrections import corrected
-from fgs.few_steps import FewSteps, Heun, MultiStep
+from fgs.few_steps import FewSteps, MultiStep
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, NotConvergingError, StepByStep, within
@@ -40,8 +40,6 @@ SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {
     "multi-step": lambda task: MultiStep(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "multi-step, Langevin": lambda task: corrected(task.calls, BETA, *task[1:]),
     "multi-step, β = 1": lambda task: MultiStep(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
-    "Heun": lambda task: Heun(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
-    "Heun, β = 1": lambda task: Heun(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
 }
 
 

@@ -20,7 +20,7 @@ from fgs.embedding import (
     separation,
 )
 from fgs.features import channel_means, match_means
-from fgs.few_steps import FewSteps, Heun, MultiStep
+from fgs.few_steps import FewSteps, MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
 from fgs.images import Patches, Preparation, draw_images, load_model, read_images
 from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
@@ -36,7 +36,7 @@ __version__ = version("fgs")
 __all__ = [  # noqa: RUF022 by what they are for
     "FeatureExtractor", "ProjectedScore", "SISASampler", "Samples",  # the protocols
     "add_noise", "known_schedule", "per_sample", "pooled",  # noise
-    "SISA", "FewSteps", "Heun", "MultiStep", "Langevin", "Chain", "StepByStep", "Step",  # samplers
+    "SISA", "FewSteps", "MultiStep", "Langevin", "Chain", "StepByStep", "Step",  # samplers
     "draw_start", "fixed", "growing", "within", "NotConvergingError",
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
     "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores

@@ -57,11 +57,6 @@ def inverse_variance(offset: float) -> Weight:
     return lambda sigma: 1 / (sigma.square() + offset**2)
 
 
-def inverse_sd(offset: float) -> Weight:
-    """Weight by 1/√(σ² + offset²), half-way between the plain loss and `inverse_variance`."""
-    return lambda sigma: (sigma.square() + offset**2).rsqrt()
-
-
 def denoising_loss(
     score: ProjectedScore,
     x: Tensor,

@@ -15,7 +15,8 @@ r = 1 − βh is its limit for small h. With x̂ on a straight line from x̂_0 a
 
     ∫ x̂ = (h − w)x̂_0 + w·x̂_1,   w = 1 − βh/ln(1/r),
 
-the scheme is of second order in the step. Where x̂_1 comes from is all in which the second-order samplers differ.
+the scheme is of second order in the step. `MultiStep` takes x̂_1 from the step before; a second call where the step
+leads (Heun's method) was no better at equal calls anywhere (benchmarks/README.md).
 
 **What a blind network should be told.** Its s needs no σ, so σ enters through γ alone: at β = 1 not at all, where only
 ratios count. Let σ' be the noise that is really in x. A step leaves (1−h)²σ'² + γ², which is r²σ² off by
@@ -27,9 +28,8 @@ not be told apart (benchmarks/README.md).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -116,31 +116,21 @@ class FewSteps(StepByStep):
     def _updates(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            return x + score(x, phi, sigma)
-
         (h, w, _), sigma, before = self.step, x.new_tensor(self.sigma_0), None
         for k in range(1, self.updates() + 1):
             s = score(x, phi, sigma)
             x_hat, sigma = x + s, self.noise_level(s, sigma)
-            there, sigma = x + h * s + self._noise(x, sigma, generator), self._next(sigma)
-            x = there + w * (self._at_end(x_hat, before, partial(denoise, there, sigma)) - x_hat)
-            before = x_hat
+            x = x + h * s + self._noise(x, sigma, generator) + w * (self._at_end(x_hat, before) - x_hat)
+            sigma, before = self._next(sigma), x_hat
             if not x.sum().isfinite():
                 raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
             yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
         if self.denoise_last:
-            x_hat = denoise(x, sigma)
+            x_hat = x + score(x, phi, sigma)
             yield Step(x_hat, x_hat, sigma, self.updates(), torch.zeros_like(sigma, dtype=torch.bool))
 
-    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
-        """Return x̂_1, what x̂ comes to at the end of a step: held, it is x̂_0.
-
-        Args:
-            x_hat: x̂_0, at the begin of the step.
-            before: x̂_0 of the step before; None at the first.
-            there: gives x̂ where this step leads, by a call of the network.
-        """
+    def _at_end(self, x_hat: Tensor, before: Tensor | None) -> Tensor:
+        """Return x̂_1, what x̂ comes to at the end of a step, from x̂_0 and that of the step before; held, it is x̂_0."""
         return x_hat
 
     def _noise(self, x: Tensor, sigma: Tensor, generator: Generator | None) -> Tensor:
@@ -155,32 +145,13 @@ class FewSteps(StepByStep):
 
 
 @dataclass(frozen=True)
-class Heun(FewSteps):
-    """Second order by two calls a step: one at its begin, one where a step of `FewSteps` with the same noise leads.
-
-    An even budget, with `denoise_last` an odd one, is used up.
-    """
-
-    def updates(self) -> int:
-        """Count the steps that the budget pays for."""
-        return (self.calls - self.denoise_last) // 2
-
-    def planned_steps(self) -> int:
-        """Count the calls of the network: the size of the job ahead."""
-        return 2 * self.updates() + self.denoise_last
-
-    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
-        return there()
-
-
-@dataclass(frozen=True)
 class MultiStep(FewSteps):
     """Second order by one call a step: x̂ goes on as it went from the last step to this one.
 
     The noise of a step changes x̂ within the step, which extrapolation cannot know; it repeats what the noise of the
     step before has changed. One stands in for the other: the variance is of second order at every β (on a Gaussian, by
-    the tests), and at equal calls its error was a quarter of that of `Heun`.
+    the tests), and at equal calls its error was a quarter of that of Heun's method.
     """
 
-    def _at_end(self, x_hat: Tensor, before: Tensor | None, there: Callable[[], Tensor]) -> Tensor:
+    def _at_end(self, x_hat: Tensor, before: Tensor | None) -> Tensor:
         return x_hat if before is None else 2 * x_hat - before

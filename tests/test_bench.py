@@ -1,4 +1,4 @@
-"""`benchmarks/sampling.py` and `training.py`: calls counted rightly, what is known found, what is left out named."""
+"""Some of `benchmarks/`: calls are counted rightly, what is known is found, what is left out is named."""
 
 import json
 import os
@@ -11,12 +11,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # as Python does for a script
 
+import baselines
 import sampling
 import training
 
 from contenders import ElementaryNorm, count, ours
-from fgs.evaluation.samples import fit_judge
+from fgs.evaluation.denoising import Subject
+from fgs.evaluation.samples import Judged, fit_judge
 from fgs.images import Patches, draw_images, load_model, recipe
+from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of
 from fgs.noise import seeded
 from mixtures import EXACT_CASES, exact_cases
@@ -53,7 +56,7 @@ def test_every_sampler_keeps_its_budget(name, denoise_last):
     x = torch.randn(4, 256, dtype=torch.float64, generator=seeded(0))
     sampler(score, x, generator=seeded(1))
     assert 24 <= score.calls / 4 <= 30
-    assert score.calls / 4 == sampler.planned_steps() or "SISA" in name or name.startswith("Heun")
+    assert score.calls / 4 == sampler.planned_steps() or "SISA" in name
 
 
 def test_too_few_calls_are_refused_by_name_of_the_setting():
@@ -172,7 +175,7 @@ def test_tables_have_the_median_and_the_worst_of_a_group(capsys):
     assert out.count("2.00 (6.00)") == len(SAMPLERS) - 1
     assert out.count("6.00 (inf)") == 1
     curves = sampling._panel(points, "g", sampling.SamplingBench(calls=(12,))).curves
-    assert curves["Heun"] == [(12.0, 2.0)]
+    assert curves["few steps"] == [(12.0, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -276,3 +279,16 @@ def test_the_peak_in_bfloat16_is_measured_where_it_is_higher(monkeypatch, capsys
     assert about["peak_bfloat16"] == (2e12 if precision == "bfloat16" else None)
     training.print_timings(about, [])
     assert words in capsys.readouterr().out
+
+
+def test_other_ways_to_guide_are_judged_like_features(run, textures, tmp_path):
+    models = {name: load_model(folder) for name, folder in run.items()}
+    subject = Subject(models["features"], patches_of(models["features"], [textures]), tmp_path)
+    how = HowToSample(steps=8, beta=0.9, precision="float32")
+    judged = Judged(subject, fit_judge(subject.patches, 8), how, 4, lambda images: None)
+    ways = baselines.ways(judged, models["label"])
+    assert set(ways) == {"features, each sample by one x'", "label", "CFG, ω = 1", "CFG, ω = 4"}
+    assert len({tuple(found.values()) for found in ways.values()}) == 4
+    alone = baselines.single_class(judged, models["single"])
+    assert alone["class"] == models["single"].classes[0]
+    assert 0 <= alone["hit"] <= 1

@@ -2,7 +2,7 @@
 
 from toy.config import ToyConfig
 from toy.experiment import run_toy
-from toy.gains import posterior_gain, power_gain, release_level, separation_gain
+from toy.gains import posterior_gain, release_level, separation_gain
 from toy.geometry import (
     class_axis,
     isotropic_covariances,
@@ -23,7 +23,7 @@ from toy.scores import ExactScore, ForcedScore
 __all__ = [
     "Embedding", "ExactScore", "ForcedScore", "GaussianMixture", "Judge", "Learned", "Learning", "ToyConfig",
     "class_axis", "isotropic_covariances", "learn", "means_on_line", "measure_embedding", "mixture_on_line",
-    "noise_range", "posterior_gain", "power_gain", "random_means", "rank1_covariances", "release_level", "run_toy",
+    "noise_range", "posterior_gain", "random_means", "rank1_covariances", "release_level", "run_toy",
     "separation_gain",
 ]
 # fmt: on

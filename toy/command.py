@@ -17,7 +17,7 @@ from toy.experiment import ToyResult, planned_steps, run_toy
 from toy.learned import Learned, Learning, learn
 from toy.learned.scores import methods_of
 from toy.learned.training import LABELS
-from toy.methods import DEFAULT_METHODS
+from toy.methods import EXACT_METHODS
 from toy.report import print_toy, save_toy
 
 _networks, _output = (partial(Option, panel=panel) for panel in ("Networks", "Output"))
@@ -58,7 +58,7 @@ def sample_toy(asked: Toy) -> None:
     with usage_errors():
         config, networks = asked.config, tuple(LABELS) if asked.learned else ()
         if "methods" not in asked.given:
-            config = replace(config, methods=DEFAULT_METHODS + methods_of(networks))
+            config = replace(config, methods=EXACT_METHODS + methods_of(networks))
         if config.networks() and not {"calls", "h", "schedule", "noise_level"} & asked.given:
             config = replace(config, calls=CALLS)
         missing = config.networks() - set(networks)

@@ -13,7 +13,7 @@ from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA, Schedule, fixed, growing
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
 from toy.learned.scores import LEARNED_METHODS, network_of
-from toy.methods import ALL_METHODS, DEFAULT_METHODS, ToySampler
+from toy.methods import EXACT_METHODS, ToySampler
 from toy.mixture import GaussianMixture
 
 SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
@@ -25,8 +25,8 @@ MEANS = 0  # what the seed is used for
 
 
 _ROWS = (
-    f"Rows of the table, as exact,cfg1; may be repeated. {', '.join(DEFAULT_METHODS)} (all of these if left out), "
-    f"{', '.join(ALL_METHODS[len(DEFAULT_METHODS) :])}; with networks also {', '.join(LEARNED_METHODS)} (all)."
+    f"Rows of the table, as exact,cfg1; may be repeated. {', '.join(EXACT_METHODS)} (all of these if left out); "
+    f"with networks also {', '.join(LEARNED_METHODS)} (all)."
 )
 _mixture, _sampler = (partial(Option, panel=panel) for panel in ("Mixture", "Sampler"))
 
@@ -60,7 +60,7 @@ class ToyConfig:
     means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", "line|random")] = "line"
     covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ, u to the nearest mean.", "isotropic|rank1")] = "isotropic"
     target: Annotated[int, _mixture("The class to sample, from 0.")] = 0
-    methods: Annotated[tuple[str, ...], _sampler(_ROWS, flag="--method", read=_names)] = DEFAULT_METHODS
+    methods: Annotated[tuple[str, ...], _sampler(_ROWS, flag="--method", read=_names)] = EXACT_METHODS
     samples: Annotated[int, _sampler("Samples of each method.")] = 5000
     seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
@@ -86,7 +86,7 @@ class ToyConfig:
         at_least(self, target=0)
         require(self, "seed", 0 <= self.seed < 2**63, "must lie in [0, 2⁶³)")
         check_choices(self)
-        known = (*ALL_METHODS, *LEARNED_METHODS)
+        known = (*EXACT_METHODS, *LEARNED_METHODS)
         unknown = [method for method in self.methods if method not in known]
         if unknown or not self.methods:
             raise ValueError(f"method: must be of {', '.join(known)}, got {', '.join(unknown) or 'none'}")

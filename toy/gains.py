@@ -10,29 +10,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from toy.geometry import class_axis, nearest_distance
+from toy.geometry import class_axis
 from toy.mixture import GaussianMixture
 from toy.scores import Gain
 
-CONFINEMENT = 5.0  # K|m_y' − m_y|²/2 that leaves e⁻⁵ of another class
 STRENGTH = 3.0  # c of K = c/(λ² + σ²)
 TINY = 1e-9  # share of its variance left to a class that has none, so that its border has a place
 NEAREST = 1 / 32  # least |t| that the posterior gain divides by
 ESCAPE = 0.5  # of the visits to a border z sd away, which come at the rate φ(z)z (Kramers); the others fall back
-
-
-def power_gain(mixture: GaussianMixture, power: float = 2.0) -> Gain:
-    """Return K ∝ σ^power, for power 0 a constant: right for one geometry, too weak or too lasting for most.
-
-    K confines the class, K·D²/2 = 5, where the classes have just parted, at σ = D/4 for the distance D to the nearest.
-    """
-    distance = _per_class(mixture, lambda y: nearest_distance(mixture.means, y))
-
-    def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
-        D = distance[y]
-        return 2 * CONFINEMENT / D**2 * (4 * sigma / D) ** power
-
-    return gain
 
 
 def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:

@@ -9,7 +9,7 @@ from fgs.few_steps import MultiStep
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
-from toy.gains import posterior_gain, power_gain, separation_gain
+from toy.gains import posterior_gain, separation_gain
 from toy.mixture import GaussianMixture
 from toy.scores import ExactScore, ForcedScore, Gain
 
@@ -69,15 +69,12 @@ _METHODS: dict[str, tuple[str, Build]] = {
     "classifier": ("classifier guidance", _classifier(clean=False)),
     "classifier_clean": ("clean classifier on noisy x", _classifier(clean=True)),
     "mixture": ("unguided mixture", lambda mixture, y, sampler: (ExactScore(mixture), None)),
-    "forcing_constant": ("forcing, constant gain", _forcing(lambda mixture, sampler: power_gain(mixture, 0.0))),
-    "forcing_power": ("forcing, gain ∝ σ²", _forcing(lambda mixture, sampler: power_gain(mixture, 2.0))),
 }
 
-ALL_METHODS = tuple(_METHODS)
-DEFAULT_METHODS = ALL_METHODS[:8]
+EXACT_METHODS = tuple(_METHODS)
 
 
 def build_method(name: str, mixture: GaussianMixture, y: int, sampler: ToySampler) -> Method:
-    """Return the method `name`, one of `ALL_METHODS`, for class y; what it may depend on is the sampler's settings."""
+    """Return the method `name`, one of `EXACT_METHODS`, for class y; it may depend on the settings of the sampler."""
     label, build = _METHODS[name]
     return Method(label, *build(mixture, y, sampler))

@@ -24,7 +24,6 @@ from fgs.evaluation import (
 from fgs.evaluation.measure import MANY
 from fgs.images import Model, load_model
 from fgs.images.config import ContradictionError, read_config
-from fgs.images.model import load_companion
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of, unseen_patches
 from fgs.networks import GuidedUNet
@@ -32,7 +31,7 @@ from fgs.networks import GuidedUNet
 TRAINED, UNSEEN = "classes trained on", "classes never trained on"
 SHOWN = 12  # classes of more that are measured
 
-_against, _output = (partial(Option, panel=panel) for panel in ("Against", "Output"))
+_output = partial(Option, panel="Output")
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,6 @@ class Evaluate:
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
     data: Annotated[tuple[Path, ...], Option("Folder with the images trained on; that of the run if left out.")] = ()
     class_: Annotated[tuple[str, ...], Option("A class to measure; of many, twelve if left out.", flag="--class")] = ()
-    unconditional: Annotated[Path | None, _against("Run of --guidance none.")] = None
-    label: Annotated[Path | None, _against("Run of --guidance label: labels and CFG.")] = None
-    single: Annotated[Path | None, _against("Run of --guidance none on one class alone.")] = None
     unseen: Annotated[Path | None, Option("Folder of images to measure as classes, but for those trained on.")] = None
     n: Annotated[int, Option("Samples of each class.", panel="How")] = 64
     how: HowToSample = field(default_factory=HowToSample)
@@ -57,11 +53,6 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         at_least(self, n=2)  # one has no spread
-
-    def companions(self) -> dict[str, Path]:
-        """Return the runs that are named, by option."""
-        named = {"unconditional": self.unconditional, "label": self.label, "single": self.single}
-        return {name: path for name, path in named.items() if path}
 
 
 def evaluate(asked: Evaluate) -> None:
@@ -101,13 +92,7 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
         count = len(trained.classes)
         few = trained.classes[:: -(-count // SHOWN)] if data and count > MANY else trained.classes
         of = trained.only(asked.class_ or few)
-        others = _companions(trained, asked.companions())
-        if "label" in others:
-            others["label"] = others["label"].only(of.classes)
-        if "single" in others and others["single"].classes[0] not in of.classes:
-            raise ContradictionError(f"single: was trained on {others['single'].classes[0]}; give that as --class")
-        unconditional, label, single = (others.get(name) for name in ("unconditional", "label", "single"))
-        subjects[TRAINED] = Subject(of, patches_of(of, data), Path(), unconditional, label, single)
+        subjects[TRAINED] = Subject(of, patches_of(of, data), Path())
         bank = (trained, patches_of(trained, data)) if asked.unseen else None
     if asked.unseen:
         if not isinstance(model.network, GuidedUNet):
@@ -127,29 +112,6 @@ def _folders(run: Path | None, model: Model, needed: bool) -> list[Path] | None:
             return None
         raise ValueError("data: name the folder of the images that the model was trained on")
     return [Path(stored) for stored in read_config(run).recipe.data]
-
-
-def _companions(model: Model, paths: Mapping[str, Path]) -> dict[str, Model]:
-    """Load what the model is held against.
-
-    Raises:
-        ContradictionError: it was trained on something else; the message begins with the option.
-    """
-    if "single" in paths and model.targets is None:
-        raise ContradictionError("single: is sampled beside classes, and the run was trained without")
-    models = {name: load_companion(name, path) for name, path in paths.items()}
-    for name, other in models.items():
-        alike = set(other.hashes.items()) <= set(model.hashes.items())
-        sizes = all(getattr(other.recipe, name) == getattr(model.recipe, name) for name in ("patch", "held_out"))
-        if not alike or not sizes or (name == "label" and other.classes != model.classes):
-            raise ContradictionError(f"{name}: was trained on other images or patches than the run")
-        if name == "single" and len(other.classes) != 1:
-            raise ContradictionError(f"single: was trained on {len(other.classes)} classes; name a run of one")
-        if name == "unconditional" and other.targets is not None:
-            raise ContradictionError("unconditional: was trained with a condition; name a run of --guidance none")
-        if name == "label" and (other.targets is None or isinstance(other.network, GuidedUNet)):
-            raise ContradictionError("label: was trained without labels; name a run of --guidance label")
-    return models
 
 
 def _measure(subject: Subject, asked: Evaluate) -> Found:

@@ -21,7 +21,6 @@ from fgs.figures import contact_sheet, film, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
 from fgs.images.conditions import Condition, sample_rows, trajectory
-from fgs.images.model import load_companion
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
@@ -63,7 +62,6 @@ class Sample:
         None
     )
     release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
-    mixture: Annotated[Path | None, Option("Run or checkpoint to follow below --release-at.", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
     gif: Annotated[bool, _output("Also write trajectory.gif.")] = False
@@ -81,8 +79,6 @@ class Sample:
         for name in ("sigma", "release_at"):
             value, end = getattr(self, name), self.how.sigma_end
             require(self, name, value is None or end < value <= 1, f"must lie in (sigma_end = {end}, 1]")
-        if self.mixture and self.release_at is None:
-            raise ValueError("mixture: is followed below --release-at; give both")
         if self.downscale is not None and not (self.like or self.like_each or self.start):
             raise ValueError("downscale: is for the pictures of --like and --start; leave it out")
 
@@ -96,9 +92,13 @@ def sample(asked: Sample) -> None:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
         condition, size = _start(model, asked, condition)
+        score: ProjectedScore = model.network
         if asked.release_at is not None:
+            if condition.phi is None:
+                raise ValueError("release_at: there is no guidance that could end; leave it out")
+            score = Released(score, score, asked.release_at)
             condition = condition._replace(covariance=None)  # the mean would go on guiding
-        score = asked.how.cast(_score(model, asked, guided=condition.phi is not None))
+        score = asked.how.cast(score)
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:
@@ -195,19 +195,6 @@ def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition
         image = image[:, top : top + size, left : left + size]
     around = image.expand(len(condition.mean), -1, -1, -1)
     return condition._replace(mean=around, covariance=None), (image.shape[1], image.shape[2])
-
-
-def _score(model: Model, asked: Sample, guided: bool) -> ProjectedScore:
-    if asked.release_at is None:
-        return model.network
-    if asked.mixture is None:
-        if not guided:
-            raise ValueError("release_at: there is no guidance that could end; leave it out")
-        return Released(model.network, model.network, asked.release_at)
-    mixture = load_companion("mixture", asked.mixture)
-    if mixture.colors != model.colors:
-        raise ValueError(f"mixture: has images of {mixture.colors} channels, RUN of {model.colors}")
-    return Released(model.network, mixture.network, asked.release_at)
 
 
 def _write(out: Path, labels: list[str], x: Tensor) -> None:

@@ -27,24 +27,18 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated, and the company in which it is, each if given.
+    """What is evaluated.
 
     Attributes:
         model: the model.
         patches: what it was trained on and what was held out.
         folder: for the figures.
-        unconditional: a network of the mixture.
-        label: one given labels.
-        single: one of one class alone.
         bank: where the classes are none that were trained on: those that were, and their patches.
     """
 
     model: Model
     patches: Patches
     folder: Path
-    unconditional: Model | None = None
-    label: Model | None = None
-    single: Model | None = None
     bank: tuple[Model, Patches] | None = None
 
     def few_classes(self) -> Tensor:
@@ -66,14 +60,10 @@ class Subject:
 
 
 def denoising(subject: Subject) -> Found:
-    """PSNR of held-out patches at every σ, conditioned right, wrong and not at all (Fig. 3 left), and of the others."""
+    """PSNR of held-out patches at every σ, conditioned right, wrong and not at all (Fig. 3 left)."""
     model, patches = subject.model, subject.patches
     found = denoise_held_out(model.network, model.targets, patches, SIGMAS, n=32)
     psnr = {name: curve for name, curve in found.items() if name != "noisy"}
-    for name, other in {"unconditional": subject.unconditional, "label": subject.label}.items():
-        if other:
-            condition = "right" if name == "label" else "none"
-            psnr[name] = denoise_held_out(other.network, other.targets, patches, SIGMAS, n=32)[condition]
     gains = {name: [a - b for a, b in zip(curve, psnr["none"], strict=True)] for name, curve in psnr.items()}
     curves(gains, SIGMAS, "σ", "gain over no condition (dB)", subject.folder / "denoising.png")
     shape = (16, model.colors, patches.patch, patches.patch)

@@ -1,4 +1,4 @@
-"""Every measure that a model and its company allow, one after the other."""
+"""Every measure that a model allows, one after the other."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,8 +10,11 @@ from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
 
-SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "ways": of.ways, "single": of.single_class}
-SAMPLED |= {"release": of.release, "interpolation": of.interpolation}
+SAMPLED: dict[str, Callable[[of.Judged], Found]] = {
+    "samples": of.samples,
+    "release": of.release,
+    "interpolation": of.interpolation,
+}
 
 MANY = 24  # classes above which what takes ten times as long as samples, or grows with their pairs, is left out
 
@@ -36,12 +39,7 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
     images = {"samples": n * classes + of.LARGE * len(of.shown_large(subject))}
     if subject.patches.patch < SMALLEST:
         return images  # which can be looked at, but not judged
-    few = classes <= MANY
-    if few and (guided or subject.label):
-        images["ways"] = n * classes * (guided + (1 + len(of.OMEGAS)) * bool(subject.label))
-    if subject.single:
-        images["single"] = n
-    if guided and few:
+    if guided and classes <= MANY:
         images["release"] = of.FEW * classes * (1 + len(of.RELEASES))
     if guided and classes > 1:
         images["interpolation"] = of.FEW * of.ALPHAS * min(of.PAIRS, classes * (classes - 1) // 2)

@@ -31,8 +31,6 @@ def sections(found: Found, folder: Path, of: str) -> list[Section]:
         "concentration": _concentration,
         "embedding": _embedding,
         "samples": _samples,
-        "ways": _ways,
-        "single": _single,
         "interpolation": _interpolation,
         "release": _release,
     }
@@ -113,22 +111,6 @@ def _left_out(found: Found) -> str:
     if not flat:
         return ""
     return f"{', '.join(flat)}: real patches are all alike there, so that there is nothing to divide a distance by. "
-
-
-def _ways(found: Found, folder: Path) -> Section:
-    header = ["way to guide", *map(_words, next(iter(found.values())))]
-    text = "The same measures, summarised, for other ways to guide."
-    rows = [[name, *summary.values()] for name, summary in found.items()]
-    return Section("Other ways to guide", text, [Table(header, rows)], {})
-
-
-def _single(found: Found, folder: Path) -> Section:
-    measures = [key for key in found if key != "class"]
-    table = Table(["class", *map(_words, measures)], [list(found.values())])
-    text = (
-        "Samples of a network that was trained on this class alone, beside which the class of the table above stands."
-    )
-    return Section("One class alone", text, [table], {})
 
 
 def _interpolation(found: Found, folder: Path) -> Section:

@@ -1,4 +1,4 @@
-"""Samples: are they right, who guides best, how far does φ carry (Fig. 7 to 13)?
+"""Samples: are they right, and how far does φ carry (Fig. 7 to 13)?
 
 They are judged by texture statistics, which know nothing of the network.
 """
@@ -13,13 +13,12 @@ from torch import Tensor
 
 from fgs.evaluation.denoising import Found, Subject
 from fgs.figures import image_grid, scatter
-from fgs.guidance import ClassifierFreeGuidance, Released
+from fgs.guidance import Released
 from fgs.images import Patches
 from fgs.images.conditions import Advance, Condition, sample_rows
 from fgs.images.samplers import HowToSample
 from fgs.measures import Quality, TextureJudge, energy_distance
 from fgs.measures.copies import correlation_elsewhere, largest_correlation
-from fgs.networks import GuidedUNet
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 
@@ -27,14 +26,13 @@ LARGE, LARGE_SHOWN = 5, 12  # samples a class of twice the size, and classes of 
 SHOWN = 24  # classes that are drawn, of more
 COPIES = 64  # samples a class that are searched for in the training images
 FEW = 32  # samples of each class, or of each place between two, where many are asked for
-OMEGAS = (1.0, 4.0)  # of classifier-free guidance
 RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
 UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
 ALIKE = 0.2  # by so much the diversity of samples may differ from that of real patches
 ENOUGH = 256  # real crops of a class for the judge
 TRAINING, HELD_OUT = 0, 1  # what its seed is used for
-REAL, SINGLE, ELSEWHERE = 3, 4, 6  # what the seed is used for
+REAL, ELSEWHERE = 3, 6  # what the seed is used for
 
 
 def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
@@ -168,36 +166,6 @@ def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | N
         "diversity_most": over("diversity", torch.max),
         "diversity_right": over("diversity", lambda values: ((values - 1).abs() <= ALIKE).double().mean()),
     }
-
-
-def ways(judged: Judged) -> Found:
-    """The same table for every way to guide: one sample's φ instead of the centroid, labels, CFG."""
-    subject, label = judged.subject, judged.subject.label
-    model, classes = subject.model, len(subject.model.classes)
-    found = {}
-    if isinstance(model.network, GuidedUNet):
-        each = torch.cat([subject.patches.training(y, judged.n, seeded(SINGLE, y)) for y in range(classes)])
-        with torch.no_grad():
-            phi = torch.cat([model.network.features(part) for part in each.split(64)])  # type: ignore[no-untyped-call]
-        x = judged.draw(model.network, Condition(phi, each.mean((2, 3), keepdim=True)), 1)
-        x = x.reshape(classes, judged.n, *x.shape[2:])
-        found["features, each sample by one x'"] = summarise(judged.classes(x))
-    if label:
-        rules: dict[str, ProjectedScore] = {"label": label.network}
-        rules |= {f"CFG, ω = {w:g}": ClassifierFreeGuidance(label.network, label.network, w) for w in OMEGAS}
-        for name, score in rules.items():
-            found[name] = summarise(judged.classes(judged.draw(score, label.condition(), judged.n)))
-    return found
-
-
-def single_class(judged: Judged) -> Found:
-    """Samples of a network that was trained on one class alone, for that class (Fig. 3 right)."""
-    single, judge = judged.subject.single, judged.judge
-    assert single
-    assert judge
-    y = judged.subject.model.classes.index(single.classes[0])
-    x = judged.draw(single.network, single.unguided, judged.n)
-    return {"class": single.classes[0]} | judge(x[0], y)._asdict()
 
 
 def release(judged: Judged) -> Found:

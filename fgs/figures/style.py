@@ -17,8 +17,6 @@ COLOURS: Mapping[str, str] = {
     "exact": "#0072B2",
     "forcing": "#D55E00",
     "forcing_posterior": "#E69F00",
-    "forcing_constant": "#A0522D",
-    "forcing_power": "#A0522D",
     "cfg1": "#56B4E9",
     "cfg4": "#56B4E9",
     "classifier": "#009E73",

@@ -14,7 +14,6 @@ from fgs.denoising import (
     NoiseLevels,
     Weight,
     denoising_loss,
-    inverse_sd,
     inverse_variance,
     log_uniform,
     squared,
@@ -33,11 +32,7 @@ from fgs.training.trainer import NOTHING, Budget, Loss, Optimizers, Spent, adam
 NOISE_LEVELS: dict[str, NoiseLevels] = {"uniform": uniform(), "log-uniform": log_uniform(), "squared": squared()}
 """uniform: the paper's."""
 
-WEIGHTS: dict[str, Weight] = {
-    "none": unweighted,
-    "inverse-sd": inverse_sd(0.1),
-    "inverse-variance": inverse_variance(0.1),
-}
+WEIGHTS: dict[str, Weight] = {"none": unweighted, "inverse-variance": inverse_variance(0.1)}
 """none: the paper's."""
 
 _LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon", "twice": 0.2}

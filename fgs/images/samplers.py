@@ -10,13 +10,13 @@ from torch import Tensor
 
 from fgs.common.options import Option, at_least, check_choices, require
 from fgs.corrections import corrected
-from fgs.few_steps import FewSteps, Heun, MultiStep
+from fgs.few_steps import FewSteps, MultiStep
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, StepByStep, fixed, growing, within
 from fgs.training.devices import best_precision
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
-BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "heun": 0.2, "few-steps": 0.2}
+BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "few-steps": 0.2}
 """β by the name of the sampler; that of `corrected` was chosen on the model that ships (benchmarks/README.md)."""
 _how = partial(Option, panel="How")
 
@@ -29,9 +29,9 @@ class HowToSample:
         ValueError: one is out of range, or belongs to another sampler; the message begins with its name.
     """
 
-    sampler: Annotated[
-        str, _how("The paper's; second order, corrected or not, or in two calls; first order.", "|".join(BETAS))
-    ] = "corrected"
+    sampler: Annotated[str, _how("The paper's; second order, corrected or not; first order.", "|".join(BETAS))] = (
+        "corrected"
+    )
     h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
     beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
     schedule: Annotated[str | None, _how("Steps of sisa: of one size, or growing to 1.", "fixed|growing")] = None
@@ -78,12 +78,10 @@ class HowToSample:
         build: dict[str, Callable[..., StepByStep]] = {
             "corrected": corrected,
             "multi-step": MultiStep,
-            "heun": Heun,
             "few-steps": FewSteps,
         }
+        calls = self.steps or CALLS
         try:
-            return build[self.sampler](
-                self.steps or CALLS, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True
-            )
+            return build[self.sampler](calls, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
         except ValueError as error:
             raise ValueError(str(error).replace("calls:", "steps:")) from None

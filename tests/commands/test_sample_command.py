@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from fgs.commands.sample import Sample, _start, _unique, rows_of
-from fgs.few_steps import Heun
+from fgs.few_steps import MultiStep
 from fgs.guidance import Released
 from fgs.images.conditions import Condition, sample_rows
 from fgs.images.model import load_model
@@ -46,7 +46,7 @@ def test_two_classes(fgs, run, tmp_path):
         assert film.n_frames > 5
 
 
-@pytest.mark.parametrize("sampler", ["sisa", "corrected", "multi-step", "heun", "few-steps"])
+@pytest.mark.parametrize("sampler", ["sisa", "corrected", "multi-step", "few-steps"])
 def test_every_sampler(fgs, run, tmp_path, sampler):
     options = ["--sampler", sampler, "--steps", 9, "--beta", 0.9, "--n", 1, "--json", "--out", tmp_path / "out"]
     code, out, err = fgs("sample", run["features"], *options)
@@ -164,7 +164,7 @@ def test_start_and_release(fgs, run, photo, tmp_path):
     with np.load(tmp_path / "near/samples.npz") as arrays:
         assert arrays["samples"].shape == (1, 1, 50, 60)
     name = load_model(run["features"]).classes[0]
-    for out, more in {"held": (), "released": ("--release-at", 0.2, "--mixture", run["none"])}.items():
+    for out, more in {"held": (), "released": ("--release-at", 0.2)}.items():
         assert fgs("sample", run["features"], "--class", name, *QUICK, *more, "--out", tmp_path / out)[0] == 0
     with np.load(tmp_path / "held/samples.npz") as held, np.load(tmp_path / "released/samples.npz") as released:
         assert np.abs(held["samples"] - released["samples"]).max() > 1e-4
@@ -181,21 +181,19 @@ BAD = {
     "steps of SISA": (["--sampler", "sisa", "--steps", "2", "--beta", ".1"], "--steps: 45 at least with beta = 0.1"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
-    "mixture": (["--mixture", "run"], "--mixture: is followed below --release-at; give both"),
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),
     "between": (["--between", "nowhere", "elsewhere"], "--between: the model knows no nowhere"),
     "schedule": (["--schedule", "slow"], "--schedule: must be one of fixed, growing, got slow"),
     "sampler": (["--sampler", "ddim"], "--sampler: must be one of sisa, corrected, multi-step, "),
     "h alone": (
-        ["--sampler", "heun", "--h", ".1"],
+        ["--sampler", "multi-step", "--h", ".1"],
         "--h: belongs to --sampler sisa; give that too, or --steps instead",
     ),
     "too few": (["--sampler", "corrected", "--steps", "1"], "--steps: must be at least 7 with corrections, got 1"),
     "h and steps": (["--sampler", "sisa", "--h", ".3", "--steps", "20"], "--h: follows from --steps; give one"),
     "downscale alone": (["--downscale", "2"], "--downscale: is for the pictures of --like and --start"),
     "nothing to release": (["--unguided", "--release-at", ".5"], "--release-at: there is no guidance that could end"),
-    "no mixture": (["--release-at", ".5", "--mixture", "nowhere"], "--mixture: nowhere"),
     "out": (["--out", "tiny.png"], "--out: tiny.png is a file"),
 }
 
@@ -235,8 +233,7 @@ def test_without_a_target_the_run_is_followed_until_it_lets_go():
 
 
 def test_progress_counts_the_calls_of_the_network():
-    """Heun makes two a step."""
-    counts, sampler = [], Heun(9, 0.5, 1.0, 0.01, denoise_last=True)
+    counts, sampler = [], MultiStep(9, 0.5, 1.0, 0.01, denoise_last=True)
     condition = Condition(None, torch.zeros(1, 1, 1, 1))
     sample_rows(lambda x, phi, sigma: -x, condition, 3, sampler, (4, 4), 0, counts.append)
     assert sum(counts) == 3 * sampler.planned_steps()

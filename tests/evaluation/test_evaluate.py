@@ -33,21 +33,18 @@ def _few_samples():
 
 @pytest.fixture(scope="module")
 def report(run, textures, tmp_path_factory):
-    """A report with all the company that a model can have."""
+    """A report with all that a model can be measured by."""
     out = tmp_path_factory.mktemp("reports") / "full"
-    against = {"unconditional": run["none"], "label": run["label"], "single": run["single"], "unseen": textures}
-    evaluate(Evaluate(run["features"], n=6, how=HowToSample(steps=8, beta=0.9), out=out, json=True, **against))
+    how = HowToSample(steps=8, beta=0.9)
+    evaluate(Evaluate(run["features"], n=6, how=how, out=out, json=True, unseen=textures))
     return out
 
 
 def test_everything_is_measured(report, run):
     found = json.loads((report / "report.json").read_text())
     classes = load_model(run["features"]).classes
-    assert set(found["denoising"]["psnr"]) == {"none", "right", "wrong", "unconditional", "label"}
+    assert set(found["denoising"]["psnr"]) == {"none", "right", "wrong"}
     assert set(found["samples"]["classes"]) == set(found["release"]["classes"]) == set(classes)
-    ways = {"features, each sample by one x'", "label", "CFG, ω = 1", "CFG, ω = 4"}
-    assert set(found["ways"]) == ways
-    assert found["single"]["class"] == classes[0]
     unseen = found["unseen"]["samples"]
     assert len(unseen["classes"]) == 2
     assert not set(unseen["classes"]) & set(classes)
@@ -137,20 +134,16 @@ def test_a_flat_class_leaves_nulls_and_the_report_says_why(fgs, textures, tmp_pa
     assert "flat: real patches are all alike there" in (tmp_path / "out/report.html").read_text()
 
 
-def test_bad_company_is_one_line(fgs, run, tmp_path):
+def test_bad_input_is_one_line(fgs, run, tmp_path):
     changed = tmp_path / "changed"
     changed.mkdir()
     for name in load_model(run["features"]).classes:
         (changed / f"{name}.png").write_bytes(b"")
     for arguments, line in (
-        (["--label", run["none"]], "--label: was trained without labels"),
-        (["--single", run["none"]], "--single: was trained on 4 classes"),
-        (["--unconditional", tmp_path / "nowhere"], "--unconditional: "),
         (["--unseen", tmp_path / "nowhere"], "--unseen: "),
         (["--unseen", changed], "--unseen: "),
         (["--data", changed], "--data: "),
         (["--n", 1], "--n: must be at least 2"),
-        (["--unconditional", run["label"]], "--unconditional: was trained with a condition"),
     ):
         code, out, err = fgs("evaluate", run["features"], *arguments, "--out", tmp_path / "out")
         assert (code, out, err.count("\n")) == (2, "", 1)

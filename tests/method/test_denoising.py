@@ -6,7 +6,6 @@ import torch
 from conftest import random_mixture
 from fgs.denoising import (
     denoising_loss,
-    inverse_sd,
     inverse_variance,
     log_uniform,
     squared,
@@ -138,7 +137,6 @@ def test_noise_levels_have_the_quantiles_that_they_say():
 def test_weights_are_what_they_say():
     sigma = torch.tensor([0.0, 0.1, 1.0])
     torch.testing.assert_close(inverse_variance(0.1)(sigma), torch.tensor([100, 50, 1 / 1.01]))
-    torch.testing.assert_close(inverse_sd(0.1)(sigma).square(), inverse_variance(0.1)(sigma))
     assert unweighted(sigma).tolist() == [1, 1, 1]
 
 

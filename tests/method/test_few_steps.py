@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fgs import few_steps
-from fgs.few_steps import FewSteps, Heun, MultiStep, coefficients
+from fgs.few_steps import FewSteps, MultiStep, coefficients
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import SISASampler
@@ -14,7 +14,7 @@ from fgs.sampling import NotConvergingError, draw_start
 from toy import ExactScore, GaussianMixture
 
 WIDTH = 0.2
-EVERY = (FewSteps, Heun, MultiStep)
+EVERY = (FewSteps, MultiStep)
 
 
 def gaussian(width=WIDTH, d=1, mean=0.0):
@@ -84,13 +84,13 @@ def test_known_special_cases():
     assert coefficients(0.6, 1e-3)[::2] == pytest.approx((1, 0.6))
 
 
-@pytest.mark.parametrize(("kind", "order"), [(FewSteps, 1), (Heun, 2), (MultiStep, 2)])
+@pytest.mark.parametrize(("kind", "order"), [(FewSteps, 1), (MultiStep, 2)])
 @pytest.mark.parametrize("beta", [0.4, 0.7, 1.0])  # at β = ½ the mean has no error to converge
 def test_order_of_convergence(kind, order, beta, monkeypatch):
     """Halving the step divides the error of the mean and of the variance by 2^order."""
     errors = []
     for steps in (80, 160, 320):
-        found = moments(kind(steps * (2 if kind is Heun else 1), beta, sigma_inf=0.05), monkeypatch)
+        found = moments(kind(steps, beta, sigma_inf=0.05), monkeypatch)
         errors.append([abs(a - b) for a, b in zip(found, true_moments(beta, 0.05), strict=True)])
     for column in zip(*errors, strict=True):
         assert math.log2(column[1] / column[2]) == pytest.approx(order, abs=0.25)
@@ -140,10 +140,9 @@ def test_an_error_of_the_schedule_dies_out_where_noise_is_injected(kind):
         assert float(end.std()) / 0.1 == pytest.approx(ratio, rel=0.03)
 
 
-@pytest.mark.parametrize("kind", [Heun, MultiStep])
-def test_a_gaussian_reaches_the_floor_in_thirty_calls(kind):
+def test_a_gaussian_reaches_the_floor_in_thirty_calls():
     score = gaussian(0.1, mean=0.5)
-    end = kind(30, 0.4, sigma_inf=0.01)(score, start(4000), generator=torch.Generator().manual_seed(1)).x[:, 0]
+    end = MultiStep(30, 0.4, sigma_inf=0.01)(score, start(4000), generator=torch.Generator().manual_seed(1)).x[:, 0]
     mixture = score.mixture
     true = [mixture.sample(4000, generator=torch.Generator().manual_seed(seed))[:, 0] for seed in range(6)]
     floor = two_sample_floor(wasserstein_1, true)
@@ -199,7 +198,6 @@ def test_what_is_not_finite_is_an_error():
         (FewSteps, {"sigma_inf": 1.0}, "sigma_inf"),
         (FewSteps, {"calls": 0}, "calls"),
         (FewSteps, {"calls": 1, "denoise_last": True}, "calls"),
-        (Heun, {"calls": 1}, "calls"),
     ],
 )
 def test_wrong_settings_are_named(kind, settings, name):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fgs.corrections import corrected
-from fgs.few_steps import FewSteps, Heun, MultiStep
+from fgs.few_steps import FewSteps, MultiStep
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from fgs.noise import known_schedule, per_sample, pooled
 from fgs.sampling import SISA, NotConvergingError, draw_start, fixed, growing, within
@@ -269,7 +269,6 @@ SAMPLERS = [
     SISA(h=0.3, beta=0.2),
     SISA(h=0.3, beta=0.2, noise_level=known_schedule, denoise_last=True),
     FewSteps(8),
-    Heun(8),
     MultiStep(8),
     corrected(8, 0.3, 1.0, 0.01),
 ]

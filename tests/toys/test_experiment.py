@@ -10,7 +10,7 @@ import torch
 from toy.config import ToyConfig
 from toy.drawing import ROWS
 from toy.experiment import planned_steps, prepare, run_block, run_toy
-from toy.methods import ALL_METHODS, DEFAULT_METHODS, Method
+from toy.methods import EXACT_METHODS, Method
 
 SEEDS = range(4)
 
@@ -106,7 +106,7 @@ def test_guidance_fails_at_beta_one_and_not_below():
 def test_the_mixture_keeps_its_weights_and_the_others_keep_to_the_class():
     result = run_toy(ToyConfig(weights=(0.3, 0.7), target=0, samples=2000))
     table = result.blocks[0].rows
-    assert tuple(table) == ("true", *DEFAULT_METHODS)
+    assert tuple(table) == ("true", *EXACT_METHODS)
     assert table["mixture"].class_hit == pytest.approx(0.3, abs=0.05)
     assert all(row.class_hit > 0.99 for name, row in table.items() if name != "mixture")
     torch.testing.assert_close(result.blocks[0].samples["exact"], result.blocks[0].samples["classifier"])
@@ -134,10 +134,10 @@ def test_planned_steps_are_those_taken():
 
 
 def test_metrics_are_plain_and_named_as_promised():
-    metrics = run_toy(ToyConfig(samples=50, h=0.3, dim=2, methods=ALL_METHODS)).metrics()
+    metrics = run_toy(ToyConfig(samples=50, h=0.3, dim=2, methods=EXACT_METHODS)).metrics()
     promised = {"steps", "class_hit", "mean_error", "sd", "distance", "distance_over_floor"}
     for table in (metrics["methods"], metrics["methods_beta_1"]):
-        assert set(table) == {"true", *ALL_METHODS}
+        assert set(table) == {"true", *EXACT_METHODS}
         assert all(promised | {"energy", "energy_over_floor"} <= set(row) for row in table.values())
     assert metrics["config"]["sigma_start"] >= 1
     assert metrics["methods"]["exact"]["distance_over_floor"] == pytest.approx(

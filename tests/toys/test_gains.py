@@ -12,7 +12,6 @@ from toy import (
     isotropic_covariances,
     means_on_line,
     posterior_gain,
-    power_gain,
     separation_gain,
 )
 from toy.gains import relative_variance, release_level
@@ -94,20 +93,8 @@ def test_posterior_gain_half_way_between_equal_classes():
 def test_gains_of_a_single_class_vanish():
     mixture = line(6, K=1)
     x, y, sigma = mixture.sample(3), torch.tensor(0), scalar(0.5)
-    for gain in (posterior_gain(mixture), separation_gain(mixture, 0.1), power_gain(mixture)):
+    for gain in (posterior_gain(mixture), separation_gain(mixture, 0.1)):
         assert float(gain(x, y, sigma)) == 0
-
-
-def test_power_gain_is_ten_sigma_squared_for_means_at_plus_minus_one():
-    mixture = GaussianMixture(
-        torch.tensor([0.5, 0.5]).double(),
-        torch.tensor([[-1.0], [1.0]]).double(),
-        torch.full((2, 1, 1), 0.0025).double(),
-    )
-    x, y = mixture.sample(3), torch.tensor(0)
-    for sigma in (0.01, 0.3, 1.0):
-        assert float(power_gain(mixture)(x, y, scalar(sigma))) == pytest.approx(10 * sigma**2)
-    assert float(power_gain(mixture, 0)(x, y, scalar(0.1))) == float(power_gain(mixture, 0)(x, y, scalar(0.9))) == 2.5
 
 
 def test_separation_gain_lets_go_at_the_release_level():

@@ -17,7 +17,7 @@ from toy.experiment import planned_steps, prepare, run_block, run_toy
 from toy.geometry import residual_shortfall
 from toy.learned.scores import LEARNED_METHODS, methods_of, network_of
 from toy.learned.training import Learning, learn
-from toy.methods import DEFAULT_METHODS
+from toy.methods import EXACT_METHODS
 
 CONFIG = ToyConfig(
     components=3, dim=16, covariance="rank1", samples=400, h=0.1, beta=0.2, methods=("exact", *LEARNED_METHODS)
@@ -145,7 +145,7 @@ def test_what_samples_is_the_average_of_the_weights(monkeypatch):
 def test_only_networks_that_are_needed_are_trained_and_used(tiny):
     assert ToyConfig(methods=("learned_n1", "exact")).networks() == {"guided"}
     assert ToyConfig(methods=("label_cfg4",)).networks() == {"label"}
-    assert ToyConfig(methods=DEFAULT_METHODS).networks() == set()
+    assert ToyConfig(methods=EXACT_METHODS).networks() == set()
     assert methods_of({"mixture"}) == ("learned_mixture",)
     assert {network_of(name) for name in LEARNED_METHODS} == {"guided", "label", "mixture"}
     label_only = run_toy(
