@@ -9,14 +9,14 @@ from typing import Annotated
 
 from fgs.commands.console import fail, results_in, step_bar, training_bars, usage_errors
 from fgs.commands.interface import make_command
-from fgs.common.options import Option
+from fgs.common.options import Option, check_choices
 from fgs.common.text import json_text
 from fgs.training import NotFiniteError
 from toy.config import CALLS, ToyConfig
 from toy.experiment import ToyResult, planned_steps, run_toy
 from toy.learned import Learned, Learning, learn
 from toy.learned.scores import methods_of
-from toy.learned.training import LABELS
+from toy.learned.training import LABELS, OWN
 from toy.methods import EXACT_METHODS
 from toy.report import print_toy, save_toy
 
@@ -35,6 +35,9 @@ class Toy:
 
     config: ToyConfig = field(default_factory=ToyConfig)
     learned: Annotated[bool, _networks("Train networks on the mixture and add their rows.")] = False
+    labels: Annotated[
+        str, _networks("Also train without labels: classes found once, or all the while.", "none|offline|online|both")
+    ] = "none"
     learning: Learning = field(default_factory=Learning)
     out: Annotated[Path | None, _output("Folder for samples.npz, metrics.json and figure.png.")] = None
     json: Annotated[bool, _output("Print the metrics as JSON only.")] = False
@@ -42,28 +45,36 @@ class Toy:
 
     def __post_init__(self) -> None:
         """Refuse what could only fail after the work is done."""
+        check_choices(self)
         out = self.out
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
         for name in {"h", "schedule", "noise_level"} & self.given:
             refusals[f"{name}: is of SISA; leave out --calls, or this"] = bool(self.config.calls)
-        for name in {"minutes", "training_steps", "primes", "blind"} & self.given:
+        for name in {"minutes", "training_steps", "primes", "clusters", "labels", "blind"} & self.given:
             refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
         for refusal, holds in refusals.items():
             if holds:
                 raise ValueError(refusal)
 
+    def networks(self) -> tuple[str, ...]:
+        """Return which networks have rows where none are named."""
+        own = tuple(OWN) if self.labels == "both" else tuple(name for name in OWN if name == self.labels)
+        return (*LABELS, *own) if self.learned else ()
+
 
 def sample_toy(asked: Toy) -> None:
     """Sample a class of a mixture by every method, and measure the samples."""
     with usage_errors():
-        config, networks = asked.config, tuple(LABELS) if asked.learned else ()
+        config, networks = asked.config, asked.networks()
         if "methods" not in asked.given:
             config = replace(config, methods=EXACT_METHODS + methods_of(networks))
         if config.networks() and not {"calls", "h", "schedule", "noise_level"} & asked.given:
             config = replace(config, calls=CALLS)
-        missing = config.networks() - set(networks)
+        missing = config.networks() - {*networks, *(OWN if asked.learned else ())}
         if missing:
             raise ValueError(f"method: needs the {' and '.join(sorted(missing))} network; add --learned")
+        if "clusters" in asked.given and not config.networks() & set(OWN):
+            raise ValueError("clusters: is for classes found without labels; add --labels online")
         if asked.learned and not config.networks():
             raise ValueError("learned: no row of --method needs a network; add one, as --method exact,learned")
         total = planned_steps(config)

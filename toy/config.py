@@ -26,7 +26,7 @@ MEANS = 0  # what the seed is used for
 
 _ROWS = (
     f"Rows of the table, as exact,cfg1; may be repeated. {', '.join(EXACT_METHODS)} (all of these if left out); "
-    f"with networks also {', '.join(LEARNED_METHODS)} (all)."
+    f"with networks also {', '.join(LEARNED_METHODS)} (all but self_…)."
 )
 _mixture, _sampler = (partial(Option, panel=panel) for panel in ("Mixture", "Sampler"))
 

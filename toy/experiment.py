@@ -80,7 +80,9 @@ class ToyResult:
         for block in self.blocks[1:]:
             result["methods_beta_1"] = _plain(block.rows)
         if self.stage2:
-            result["training"] = self.stage2.learned.training
+            learned, seed = self.stage2.learned, self.config.seed
+            found = {name: labels.metrics(self.judge.mixture, seed) for name, labels in learned.found.items()}
+            result["training"] = {name: of | found.get(name, {}) for name, of in learned.training.items()}
             if self.stage2.embedding:
                 result["embedding"] = self.stage2.embedding.metrics()
         return result

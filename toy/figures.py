@@ -18,11 +18,10 @@ from toy.judge import Row
 from toy.mixture import GaussianMixture
 
 Array = NDArray[np.float64]
-SHOWN = 4000  # samples of a scatter panel
 
 
 class Panel(NamedTuple):
-    """One histogram or scatter: title, line below it, samples (N,) or (N, 2), colour, and a truth if it has its own."""
+    """One histogram: title, line below it, samples (N,), colour, and a truth if it has its own."""
 
     title: str
     note: str
@@ -38,13 +37,11 @@ class Truth(NamedTuple):
         grid: (G,) positions along the class direction, in units of λ from the mean of the class.
         target: (G,) density of the class there.
         mixture: (G,) density of the whole mixture there.
-        points: (N, 2) true samples for scatter panels, None for histograms.
     """
 
     grid: Array
     target: Array
     mixture: Array
-    points: Array | None
 
 
 def panel_grid(
@@ -67,7 +64,7 @@ def panel_grid(
         for axis in row_axes[len(panels) :]:
             axis.set_visible(False)
         for axis, panel in zip(row_axes, panels, strict=False):
-            (_histogram if truth.points is None else _scatter)(axis, panel, panel.truth or truth)
+            _histogram(axis, panel, panel.truth or truth)
             axis.set_title(f"{panel.title}\n{panel.note}", fontsize=8)
         row_axes[0].set_ylabel(name, fontsize=10)
     for axis in axes[-1]:
@@ -88,38 +85,28 @@ def _histogram(axis: Axes, panel: Panel, truth: Truth) -> None:
     axis.tick_params(labelsize=7)
 
 
-def _scatter(axis: Axes, panel: Panel, truth: Truth) -> None:
-    assert truth.points is not None
-    axis.plot(*truth.points.T, ".", ms=1.5, mew=0, color=TRUTH, alpha=0.5)
-    axis.plot(*panel.samples.T, ".", ms=1.5, mew=0, color=panel.colour)
-    axis.set_aspect("equal", adjustable="box")
-    axis.tick_params(labelsize=7)
-
-
 def save_panels(result: ToyResult, path: Path) -> None:
-    """Write one row of panels for each block: histograms along u, or for d = 2 scatter plots."""
-    scatter = result.judge.mixture.d == 2
+    """Write one row of panels for each block: histograms along u."""
     blocks = {
-        f"β = {block.sampler.beta:g}": [_panel(result, block, name, scatter) for name in block.rows if name != "true"]
+        f"β = {block.sampler.beta:g}": [_panel(result, block, name) for name in block.rows if name != "true"]
         for block in result.blocks
     }
     config = result.config
     title = (
         f"{config.components} Gaussians in d = {config.dim}, {config.separation:g}λ apart: samples of class "
-        f"{config.target} (colour), "
-        + ("true ones (black)" if scatter else "its true density (black), the mixture (grey)")
+        f"{config.target} (colour), its true density (black), the mixture (grey)"
     )
-    xlabel = "(x − m) / λ" if scatter else "u·(x − m) / λ"
-    panel_grid(path, blocks, _truth(result, scatter), title, xlabel)
+    judge = result.judge
+    truth = density(judge.mixture, judge.target, judge.axis, judge.sigma_inf)
+    panel_grid(path, blocks, truth, title, "u·(x − m) / λ")
 
 
-def _panel(result: ToyResult, block: Block, name: str, scatter: bool) -> Panel:
-    row = block.rows[name]
+def _panel(result: ToyResult, block: Block, name: str) -> Panel:
+    row, judge = block.rows[name], result.judge
     if name not in block.samples:
-        return Panel(row.label, "did not converge", np.zeros((0, 2) if scatter else 0), COLOURS[name])
-    x = block.samples[name]
-    shown = _scaled(result, x[:SHOWN]) if scatter else _along(result, x).numpy()
-    return Panel(row.label, _note(row), shown, COLOURS[name])
+        return Panel(row.label, "did not converge", np.zeros(0), COLOURS[name])
+    shown = along(judge.mixture, judge.target, judge.axis, block.samples[name])
+    return Panel(row.label, _note(row), shown.numpy(), COLOURS[name])
 
 
 def _note(row: Row) -> str:
@@ -132,7 +119,7 @@ def along(mixture: GaussianMixture, y: int, axis: ClassAxis, x: Tensor) -> Tenso
     return (x - mixture.means[y]) @ axis.u / axis.width
 
 
-def density(mixture: GaussianMixture, y: int, axis: ClassAxis, sigma: float, points: Array | None = None) -> Truth:
+def density(mixture: GaussianMixture, y: int, axis: ClassAxis, sigma: float) -> Truth:
     """Return the densities of class y and of the mixture at noise level σ along u, as far as the nearest classes."""
     centres = along(mixture, y, axis, mixture.means)
     reach = nearest_distance(mixture.means, y) / axis.width if mixture.K > 1 else 0.0
@@ -141,20 +128,4 @@ def density(mixture: GaussianMixture, y: int, axis: ClassAxis, sigma: float, poi
     variances = (axis.u @ mixture.covariances @ axis.u + sigma**2) / axis.width**2
     bells = (-((grid[:, None] - centres) ** 2) / (2 * variances)).exp() / (2 * math.pi * variances).sqrt()
     target = (-(grid**2) / 2).exp() / math.sqrt(2 * math.pi)
-    return Truth(grid.numpy(), target.numpy(), (bells @ mixture.weights).numpy(), points)
-
-
-def _along(result: ToyResult, x: Tensor) -> Tensor:
-    judge = result.judge
-    return along(judge.mixture, judge.target, judge.axis, x)
-
-
-def _scaled(result: ToyResult, x: Tensor) -> Array:
-    scaled: Array = ((x - result.judge.mixture.means[result.judge.target]) / result.judge.axis.width).numpy()
-    return scaled
-
-
-def _truth(result: ToyResult, scatter: bool) -> Truth:
-    judge = result.judge
-    points = _scaled(result, judge.true[:SHOWN]) if scatter else None
-    return density(judge.mixture, judge.target, judge.axis, judge.sigma_inf, points)
+    return Truth(grid.numpy(), target.numpy(), (bells @ mixture.weights).numpy())

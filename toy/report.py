@@ -55,6 +55,10 @@ def print_toy(result: ToyResult) -> None:
     console.print(floors + ". One set of true samples scatters about 1 by ±.4.", highlight=False)
     if result.stage2:
         console.print(_networks(result.stage2), highlight=False)
+        for name, of in result.metrics()["training"].items():
+            if "nmi" in of:
+                agree = f"NMI {of['nmi']:.3f}, purity {of['purity']:.4f}"
+                console.print(f"{name}, {of['clusters']} classes found without labels: {agree}.", highlight=False)
 
 
 def _networks(stage2: Stage2) -> str:

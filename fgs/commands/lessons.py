@@ -63,7 +63,6 @@ class RunLessons:
     numbers: Annotated[tuple[int, ...], Argument("Lessons to run.", metavar="NUMBER…")] = ()
     all: Annotated[bool, Option("Run all of them, and print a summary.")] = False
     out: Annotated[Path, Option("Folder of the figures and of what was run.")] = OUT
-    show: Annotated[bool, Option("Show every figure in a window, too.")] = False
     json: Annotated[bool, Option("Print JSON only.")] = False
 
     def __post_init__(self) -> None:
@@ -79,7 +78,7 @@ def run_lessons(asked: RunLessons) -> None:
     try:
         asked.out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
         with redirect_stdout(sys.stderr if summary else sys.stdout):
-            outcomes = [run_lesson(heading, asked.out, asked.show) for heading in chosen]
+            outcomes = [run_lesson(heading, asked.out) for heading in chosen]
     except OSError as error:
         fail(f"--out: cannot write into {asked.out}: {error.strerror}; name another folder", 2)
     except KeyboardInterrupt:
@@ -95,9 +94,9 @@ def run_lessons(asked: RunLessons) -> None:
         raise SystemExit(1)
 
 
-def run_lesson(heading: Heading, out: Path, show: bool = False) -> Outcome:
+def run_lesson(heading: Heading, out: Path) -> Outcome:
     """Run one lesson as a script of its own; what it raises becomes an error of one line."""
-    arguments, sys.argv = sys.argv, [str(heading.path), "--out", str(out), *(["--show"] if show else [])]
+    arguments, sys.argv = sys.argv, [str(heading.path), "--out", str(out)]
     error = None
     try:
         runpy.run_path(str(heading.path), run_name="__main__")

@@ -17,17 +17,16 @@ from fgs.commands.interface import make_command
 from fgs.common.files import atomic
 from fgs.common.options import Argument, Option, at_least, require
 from fgs.common.text import json_text
-from fgs.figures import contact_sheet, film, image_grid
+from fgs.figures import contact_sheet, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
-from fgs.images.conditions import Condition, sample_rows, trajectory
+from fgs.images.conditions import Condition, sample_rows
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 
-FRAMES = 60  # of a trajectory
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 AT_ONCE = 16  # classes that are sampled where none is named
@@ -64,7 +63,6 @@ class Sample:
     release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
-    gif: Annotated[bool, _output("Also write trajectory.gif.")] = False
     json: Annotated[bool, _output("Print JSON only.")] = False
 
     def __post_init__(self) -> None:
@@ -108,9 +106,6 @@ def sample(asked: Sample) -> None:
             contact_sheet(dict(zip(labels, x[:, 0], strict=True)), out / "classes.png")
         else:
             _write(out, labels, x)
-        if asked.gif:
-            frames = trajectory(score, condition, sampler, size, FRAMES, asked.how.seed)
-            film(frames, out / "trajectory.gif", min(len(labels), COLUMNS))
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
         about |= {"n": n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}

@@ -17,7 +17,7 @@ from fgs.common.options import Option
 from fgs.common.text import json_text
 from fgs.images.config import CONFIG
 from fgs.images.model import load_companion
-from fgs.images.recipe import Recipe, cost
+from fgs.images.recipe import Recipe, sizes
 from fgs.images.run import Run
 from fgs.images.sources import chosen_classes, flat_classes, read_patches
 from fgs.training import CheckpointError, NotFiniteError
@@ -167,7 +167,7 @@ def _describe(recipe: Recipe, as_json: bool) -> None:
     recipe = replace(recipe, classes=chosen_classes(recipe, patches))
     warn_of(skipped)
     pairs = {"classes": len(hashes), "pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
-    about = cost(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
+    about = sizes(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
     if as_json:
         print(json_text(about))
         return

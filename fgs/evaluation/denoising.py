@@ -15,7 +15,6 @@ from fgs.figures import curves, image_grid
 from fgs.images import Model, Patches
 from fgs.images.held_out import denoise_held_out
 from fgs.noise import add_noise, seeded
-from fgs.protocols import ProjectedScore
 
 SIGMAS = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
 MATRIX_SIGMAS = (1.0, 0.5)  # of Fig. 2
@@ -66,9 +65,7 @@ def denoising(subject: Subject) -> Found:
     psnr = {name: curve for name, curve in found.items() if name != "noisy"}
     gains = {name: [a - b for a, b in zip(curve, psnr["none"], strict=True)] for name, curve in psnr.items()}
     curves(gains, SIGMAS, "σ", "gain over no condition (dB)", subject.folder / "denoising.png")
-    shape = (16, model.colors, patches.patch, patches.patch)
-    residual = noise_residual(model.network, shape, SIGMAS).tolist()
-    return {"sigma": SIGMAS, "psnr": psnr, "noisy": found["noisy"], "noise_residual": residual}
+    return {"sigma": SIGMAS, "psnr": psnr, "noisy": found["noisy"]}
 
 
 def denoising_matrix(subject: Subject) -> Found:
@@ -103,11 +100,3 @@ def denoise_with(model: Model, x: Tensor, phi: Tensor, sigma: float) -> Tensor:
 def _noisy(x: Tensor, sigma: float) -> Tensor:
     """Return x_σ, the same for every φ."""
     return add_noise(x, x.new_tensor(sigma), seeded(0))[0]
-
-
-@torch.no_grad()
-def noise_residual(score: ProjectedScore, shape: tuple[int, ...], sigmas: list[float], seed: int = 0) -> Tensor:
-    """Return the rms of s on pure noise around mid-gray, divided by σ, (σ,): 1 for a network that knows the scale."""
-    gray = torch.full(shape, 0.5)
-    residuals = [score(add_noise(gray, gray.new_tensor(sigma), seeded(seed))[0], None, None) for sigma in sigmas]
-    return torch.stack([s.square().mean().sqrt() for s in residuals]) / torch.tensor(sigmas)

@@ -40,7 +40,6 @@ def sections(found: Found, folder: Path, of: str) -> list[Section]:
 
 def _denoising(found: Found, folder: Path) -> Section:
     rows = [[name, *curve] for name, curve in ({"noisy": found["noisy"]} | found["psnr"]).items()]
-    rows.append(["residual of pure noise ÷ σ", *found["noise_residual"]])
     header = ["PSNR in dB", *(f"σ = {sigma:g}" for sigma in found["sigma"])]
     text = "Mean PSNR of held-out patches; the figure shows what each condition gains over none."
     return Section("Denoising (Fig. 3, left)", text, [Table(header, rows)], {"Gain in PSNR": folder / "denoising.png"})

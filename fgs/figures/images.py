@@ -1,6 +1,6 @@
-"""Figures of images: grids, and films."""
+"""Figures of images: grids."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -66,25 +66,6 @@ def contact_sheet(images: Mapping[str, Tensor], path: Path, columns: int = 16, z
         pen.text((left, top + height + 2), name, fill="black")
     with atomic(path) as temporary:
         sheet.save(temporary)
-
-
-def film(frames: Iterable[Tensor], path: Path, columns: int, zoom: int = 3, milliseconds: int = 80) -> None:
-    """Write a GIF that shows several images side by side as they change; its last frame stays for two seconds.
-
-    Args:
-        frames: (N, C, H, W) in [0, 1] each.
-        path: file to write, atomically.
-        columns: images in a row.
-        zoom: screen pixels of a pixel.
-        milliseconds: that a frame is shown.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    pictures = [Image.fromarray(_mosaic(frame, columns, zoom)) for frame in frames]
-    times = [milliseconds] * (len(pictures) - 1) + [2000]
-    with atomic(path) as temporary:
-        pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=times, loop=0)
 
 
 def _mosaic(images: Tensor, columns: int, zoom: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":

@@ -28,6 +28,8 @@ COLOURS: Mapping[str, str] = {
     "label_cfg1": "#56B4E9",
     "label_cfg4": "#56B4E9",
     "learned_mixture": OTHER,
+    "self_offline": "#E69F00",
+    "self_online": "#009E73",
 }
 CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#56B4E9", "#A0522D", "#F0E442")
 

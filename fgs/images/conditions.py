@@ -1,7 +1,7 @@
 """What images are asked for, where sampling of them starts, and drawing them row by row."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -101,23 +101,3 @@ def sample_rows(
         images.append(x.clamp(0, 1))
     together = torch.cat(images)
     return together.reshape(-1, n, *together.shape[1:])
-
-
-def trajectory(
-    score: ProjectedScore,
-    condition: Condition,
-    sampler: StepByStep,
-    size: tuple[int, int],
-    frames: int,
-    seed: int = 0,
-) -> Iterator[Tensor]:
-    """Yield x_σ of one image for every row on its way, about `frames` times: (rows, C, H, W) in [0, 1]."""
-    rows = torch.arange(len(condition.mean))
-    guided, phi = condition.guide(score, rows)
-    x = condition.start(rows, size, sampler.sigma_0, seeded(seed, 0, 0))
-    every = max(1, sampler.planned_steps() // frames)
-    for number, step in enumerate(sampler.iterate(guided, x, phi, seeded(seed, 0, 1))):
-        if number % every == 0:
-            yield x.clamp(0, 1)
-        x = step.x
-    yield x.clamp(0, 1)

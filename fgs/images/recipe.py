@@ -7,7 +7,6 @@ from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.denoising import (
@@ -45,11 +44,6 @@ BY_PRESET: Any = None  # a field that is left at this takes the value of its pre
 
 OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 """adam: the paper's."""
-
-BEFORE: dict[str, Any] = {"primes": 1, "optimizer": "adam", "classes": "fixed", "twice": 0.0}
-"""What was no choice when older recipes were written."""
-
-GONE: dict[str, Any] = {"normalize": False, "least_contrast": 0.0}  # what was a choice, and what is done now
 
 INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
 
@@ -133,16 +127,16 @@ class Recipe:
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Recipe":
-        """Make a recipe of what `asdict` made of one, maybe with an older version.
+        """Make a recipe of what `asdict` made of one.
 
         Raises:
-            TypeError: it has settings that this version does not know.
+            TypeError: its settings are not those of this version.
             ValueError: a setting is out of range.
         """
-        data = stored.get("data") or ()
-        names = {"data": data if isinstance(data, str) else tuple(data), "class_": tuple(stored.get("class_") or ())}
-        known = {name: value for name, value in stored.items() if name not in GONE or value != GONE[name]}
-        return cls(**{**BEFORE, **known, **names})
+        if missing := FIELDS - set(stored):
+            raise TypeError(f"without {', '.join(sorted(missing))}")
+        known = {name: value for name, value in stored.items() if name in FIELDS or value}  # what was off, was no more
+        return cls(**{**known, "data": tuple(stored["data"]), "class_": tuple(stored["class_"])})
 
     def from_weights(self, model: "Recipe", given: Collection[str]) -> "Recipe":
         """Return it with what weights to start at, of the recipe `model`, settle, and else what was given.
@@ -239,41 +233,13 @@ def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tenso
     return phi.reshape(-1, primes, phi.shape[1]).mean(1)
 
 
-def cost(recipe: Recipe, classes: int) -> dict[str, int]:
-    """Return what a training takes: sizes of the network, and floating-point operations and memory of a step.
-
-    Nothing is computed: operations are counted, of both passes and of the way back, on tensors without contents.
-
-    Returns:
-        parameters; feature_dim, the length of φ; receptive_field, pixels a side; flops_per_pair; memory_bytes, an
-        estimate: weights, gradients, averages and moments, and what the passes of a batch keep for the way back.
-    """
-    size, colors = recipe.patch, 3 if recipe.color else 1
+def sizes(recipe: Recipe, classes: int) -> dict[str, int]:
+    """Return parameters, feature_dim (the length of φ) and receptive_field (pixels a side) of the network."""
     with torch.device("meta"):
         network = recipe.build_network(classes)
-        x_prime = torch.empty(2 * recipe.primes, colors, size, size)
-        x, one_hot = torch.empty(2 * recipe.shared, colors, size, size), torch.empty(2 * recipe.shared, classes)
-    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
-    kept: dict[int, int] = {}  # bytes of every piece of memory, which several tensors may look into
-
-    def count(tensor: Tensor) -> Tensor:
-        memory = tensor.untyped_storage()
-        if memory._cdata not in weights:
-            kept[memory._cdata] = memory.nbytes()
-        return tensor
-
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-        guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
-        phi = one_hot if labelled else None
-        if isinstance(network, GuidedUNet):
-            phi = _centroids(network, x_prime, recipe.primes).repeat_interleave(recipe.shared, 0)
-        network(x, phi).sum().backward()
-    parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-    share = 0.5 if recipe.precision == "bfloat16" else 1.0
+    guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
     return {
-        "parameters": parameters,
+        "parameters": sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
         "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
         "receptive_field": receptive_field(network),
-        "flops_per_pair": counter.get_total_flops() // len(x),
-        "memory_bytes": 5 * 4 * parameters + int(share * sum(kept.values()) * recipe.batch / len(x)),
     }

@@ -54,7 +54,7 @@ class Lesson:
         assert abs(sd - 1) < 0.03, "the samples are as wide as the class"
         lesson.end()
 
-    --out and --show are read from the command line. The docstring of the lesson's file gives title and claim.
+    --out is read from the command line. The docstring of the lesson's file gives title and claim.
 
     Args:
         number: of the lesson, from 1.
@@ -68,7 +68,6 @@ class Lesson:
         self.heading = find_heading(number)
         parser = argparse.ArgumentParser(prog=self.heading.path.name, description=self.heading.claim)
         parser.add_argument("--out", type=Path, default=OUT, help="folder for the figures (default %(default)s)")
-        parser.add_argument("--show", action="store_true", help="show each figure in a window, too")
         notebook = "ipykernel" in sys.modules  # whose command line is not ours
         options = parser.parse_args([] if notebook else None)
         self.folder: Path = options.out / self.heading.name
@@ -77,7 +76,6 @@ class Lesson:
             (self.folder / RESULT).unlink(missing_ok=True)  # what is not shown again is not shown
         except OSError as error:
             parser.error(f"--out: cannot write into {options.out}: {error.strerror}; name another folder")
-        self._show: bool = options.show
         self._numbers: list[dict[str, Any]] = []
         self._figures: list[str] = []
         self._start = time.perf_counter()
@@ -100,26 +98,17 @@ class Lesson:
             The figure and its axes: one if there is one panel, else an array as from `subplots`.
         """
         size = (width * columns, height * rows)
-        if self._show:
-            from matplotlib import pyplot
-
-            figure = pyplot.figure(figsize=size, layout="constrained")
-        else:
-            figure = Figure(figsize=size, layout="constrained")
-            FigureCanvasAgg(figure)
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
         return figure, figure.subplots(rows, columns, **how)
 
     def save(self, figure: Figure, name: str) -> Picture:
-        """Write the figure as NAME.png into the lesson's folder; with --show, show it and wait."""
+        """Write the figure as NAME.png into the lesson's folder."""
         path = self.folder / f"{name}.png"
         with atomic(path) as temporary:
             figure.savefig(temporary, dpi=120)
         self._figures.append(path.name)
         print(f"  figure: {path}", flush=True)
-        if self._show:
-            from matplotlib import pyplot
-
-            pyplot.show()
         return Picture(path)
 
     def compare(self, what: str, measured: float, expected: float | str) -> None:

@@ -60,7 +60,6 @@ def test_dry_run_describes_the_paper_s_network(fgs, tmp_path, monkeypatch):
     assert about["parameters"] == pytest.approx(11.6e6, rel=0.005)
     assert (about["feature_dim"], about["receptive_field"], about["classes"]) == (1344, 84, 16)
     assert about["pairs"] > 1e6
-    assert 3e9 < about["flops_per_pair"] < 3e11
     assert about["config"]["precision"] in ("float32", "bfloat16")
     assert list(tmp_path.iterdir()) == []
     assert "parameters" in fgs("train-images", "--dry-run")[1]

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from fgs.evaluation.denoising import noise_residual
 from fgs.evaluation.features import nearest_centroid_accuracy
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
 from fgs.images.patches import Patches
@@ -80,10 +79,3 @@ def test_nearest_centroids(patches):
     torch.testing.assert_close(centroids[:, 0], torch.tensor(GRAYS) / 255)
     assert nearest_centroid_accuracy(Flat(), centroids, patches) == 1
     assert nearest_centroid_accuracy(Flat(), centroids.roll(1, 0), patches) == 0
-
-
-def test_the_residual_of_noise():
-    residual = noise_residual(lambda x, phi, sigma: 0.5 - x, (8, 1, 32, 32), [0.1, 1.0])
-    torch.testing.assert_close(residual, torch.ones(2), rtol=0.03, atol=0)
-    scale_blind = noise_residual(lambda x, phi, sigma: (0.5 - x) / x.std(), (8, 1, 32, 32), [0.1, 1.0])
-    assert float(scale_blind[0] / scale_blind[1]) == pytest.approx(10, rel=0.01)

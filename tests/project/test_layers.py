@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 METHOD = {
     *("protocols", "noise", "features", "sampling", "few_steps", "corrections"),
-    *("denoising", "guidance", "embedding", "validate"),
+    *("denoising", "guidance", "embedding", "validate", "clusters", "self_labels"),
 }
 
 KNOWS = {

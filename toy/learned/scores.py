@@ -5,7 +5,7 @@ label dropout serves classifier-free guidance too, and one of the mixture alone 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from fgs.guidance import ClassifierFreeGuidance
 from fgs.networks.mlp import MLP, GuidedMLP
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
+from toy.learned.self_labels import SelfLabels
 from toy.methods import Method
 from toy.mixture import GaussianMixture
 
@@ -24,6 +25,8 @@ LEARNED_METHODS = {
     "label_cfg1": "learned CFG, ω = 1",
     "label_cfg4": "learned CFG, ω = 4",
     "learned_mixture": "unguided network of the mixture",
+    "self_offline": "features, classes found once by φ",
+    "self_online": "features, classes found while it learns",
 }
 CENTROID = 1000  # samples of a class for its centroid
 CONDITIONS = 10  # what the seed is used for, beside the uses in `toy.experiment`
@@ -34,21 +37,23 @@ class Learned:
     """Trained networks, with the EMA of their weights.
 
     Attributes:
-        networks: "guided", "label" and "mixture", or those of them that were asked for.
+        networks: "guided", "label", "mixture", "offline" and "online", or those of them that were asked for.
         sigma_range: noise levels that they were trained on.
         sigma_phi: σ_∞, at which the features of clean samples are taken.
         training: of each network the steps, the seconds and the loss, a running mean, at the end.
+        found: the clusters of those that were not told the classes.
     """
 
     networks: Mapping[str, MLP]
     sigma_range: tuple[float, float]
     sigma_phi: float
     training: dict[str, dict[str, float]]
+    found: Mapping[str, SelfLabels] = field(default_factory=dict)
 
     @torch.no_grad()
-    def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
-        """Return φ(x), (N, d) -> (N, F); without σ, () or (N,), x is taken for clean."""
-        guided = self.networks["guided"]
+    def features(self, x: Tensor, sigma: Tensor | None = None, name: str = "guided") -> Tensor:
+        """Return φ(x) of a network, (N, d) -> (N, F); without σ, () or (N,), x is taken for clean."""
+        guided = self.networks[name]
         assert isinstance(guided, GuidedMLP)
         return guided.features(x.float(), torch.tensor(self.sigma_phi) if sigma is None else sigma.float())
 
@@ -72,7 +77,15 @@ class Learned:
             return self.centroids(mixture, seed)[y]
         if name == "learned_n1":  # one x' of the class for all samples
             return self.features(mixture.sample(1, y, generator=seeded(seed, CONDITIONS, mixture.K + y)))[0]
+        if name.startswith("self_"):
+            return self._own_centroid(network_of(name), mixture, y, seed)
         return None if name == "learned_mixture" else mixture.one_hot(y)
+
+    def _own_centroid(self, name: str, mixture: GaussianMixture, y: int, seed: int) -> Tensor:
+        """Return the mean φ of the cluster that holds most of class y; the labels are used for that choice alone."""
+        x, of, cluster = self.found[name].sorted(mixture, seed)
+        chosen = cluster[of == y].mode().values
+        return self.features(x[cluster == chosen], name=name).mean(0)
 
     def score(self, name: str) -> ProjectedScore:
         """Return a network as a score for samples of any precision."""
@@ -87,6 +100,8 @@ class Learned:
 
 def network_of(method: str) -> str:
     """Return the name of the network that a method of `LEARNED_METHODS` needs."""
+    if method.startswith("self_"):
+        return method.removeprefix("self_")
     return {"learned": "guided", "learned_n1": "guided", "learned_mixture": "mixture"}.get(method, "label")
 
 

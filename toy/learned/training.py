@@ -20,9 +20,11 @@ from fgs.training.muon import muon_of
 from fgs.training.trainer import Budget, Loss, Record, Trainer
 from toy.geometry import LARGEST_SHORTFALL, class_axis, residual_shortfall
 from toy.learned.scores import Learned
+from toy.learned.self_labels import WARM_UP, SelfLabels
 from toy.mixture import GaussianMixture
 
 LABELS = {"guided": "feature-guided", "label": "label-conditional", "mixture": "mixture"}
+OWN = {"offline": "classes of its own, found once", "online": "classes of its own, found all the while"}
 PAIRS = 128  # samples of a batch, each with the noise z and −z
 P_DROP = 0.1  # share of them without φ, or without a label
 LEARNING_RATE = 4e-3
@@ -32,8 +34,8 @@ INIT, DRAWS = range(20, 22)  # what the seed is used for, beside the uses elsewh
 Watch = Callable[[str, Record], None]
 """(name of the network, its last step)."""
 
-Condition = Callable[[nn.Module, Tensor, Generator], Tensor | None]
-"""(network, y (N,), generator) -> the φ (N, F) that samples of the classes y are conditioned on."""
+Pairs = Callable[[nn.Module, Generator], tuple[Tensor, Tensor | None]]
+"""(network, generator) -> samples x (N, d), and the φ (N, F) that they are conditioned on."""
 
 
 _networks = partial(Option, panel="Networks")
@@ -54,13 +56,16 @@ class Learning:
         bool | None, _networks("Keep σ from them; by the mixture if unsaid.", flag="--blind/--sigma-input")
     ] = None
 
+    clusters: Annotated[int | None, _networks("Classes to be found without labels; as there are if unsaid.")] = None
+
     def __post_init__(self) -> None:
         positive(self, "minutes")
-        at_least(self, training_steps=1, primes=1)
+        at_least(self, training_steps=1, primes=1, clusters=2)
 
-    def budget(self) -> Budget:
-        """Return what one network may spend."""
-        return Budget(self.training_steps, None if self.training_steps else 60 * self.minutes)
+    def budget(self, share: float = 1.0) -> Budget:
+        """Return what one network may spend, or a share of it."""
+        steps = self.training_steps and max(1, round(share * self.training_steps))
+        return Budget(steps, None if steps else 60 * share * self.minutes)
 
 
 def learn(
@@ -78,7 +83,7 @@ def learn(
         mixture: what they learn; every batch is drawn anew.
         sampler: the noise levels are those from its σ_0 to a quarter of its σ_∞.
         learning: how long, on how many x', and whether blind.
-        names: which of "guided", "label", "mixture".
+        names: which of "guided", "label", "mixture", "offline", "online".
         seed: of the initial weights and of the batches.
         watch: told of every step.
         sizes: of the networks, where they differ from those of `MLP`, and what is matched (`GuidedMLP`).
@@ -87,24 +92,43 @@ def learn(
         NotFiniteError: a training failed.
     """
     blind = residual_shortfall(mixture) <= LARGEST_SHORTFALL if learning.blind is None else learning.blind
-    sigma_range = (sampler.sigma_inf / 4, sampler.sigma_0)
+    sigma_range, sigma_phi = (sampler.sigma_inf / 4, sampler.sigma_0), sampler.sigma_inf
     networks: dict[str, MLP] = {}
-    training = {}
+    training: dict[str, dict[str, float]] = {}
+    found: dict[str, SelfLabels] = {}
     single = mixture.to(torch.float32)
-    for name in (name for name in LABELS if name in names):
-        network = _build(name, mixture, blind, seed, sizes or {})
-        loss = _loss(single, _condition(name, single, sampler.sigma_inf, learning.primes), sigma_range)
-        trainer = Trainer(network, loss, learning.budget(), LEARNING_RATE, seed=seed + DRAWS, optimizers=_muon)
-        recent = math.nan
-        with _few_threads():
-            for record in trainer.run():
-                recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
-                watch(name, record._replace(loss=recent))
+    for name in (name for name in LABELS | OWN if name in names):
+        phases = [(1.0, _given(name, single, sigma_phi, learning.primes))]
+        if name in OWN:
+            found[name] = SelfLabels(single, learning.clusters or mixture.K, sigma_phi, frozen=name == "offline")
+            phases = [(1.0, _own(found[name], sigma_phi))]
+        if name == "offline":
+            first = _given("mixture", single, sigma_phi, 1)
+            phases = [(WARM_UP, first), (1 - WARM_UP, phases[0][1])]
+        network: nn.Module = _build(name, mixture, blind, seed, sizes or {})
+        for share, pairs in phases:
+            loss = _loss(single, pairs, sigma_range)
+            trainer = Trainer(network, loss, learning.budget(share), LEARNING_RATE, seed=seed + DRAWS, optimizers=_muon)
+            training[name] = _train(trainer, partial(watch, name), training.get(name, {}))
+            network = trainer.ema
         averaged = trainer.ema.eval().requires_grad_(False)
         assert isinstance(averaged, MLP)
         networks[name] = averaged
-        training[name] = {"steps": float(trainer.step), "seconds": trainer.seconds, "loss": recent}
-    return Learned(networks, sigma_range, sampler.sigma_inf, training)
+        if name in found:
+            assert isinstance(averaged, GuidedMLP)
+            found[name].settle(averaged, seeded(seed, DRAWS))
+    return Learned(networks, sigma_range, sigma_phi, training, found)
+
+
+def _train(trainer: Trainer, watch: Callable[[Record], None], before: Mapping[str, float]) -> dict[str, float]:
+    """Train, and return steps and seconds together with those before, and the running mean of the loss."""
+    recent = math.nan
+    with _few_threads():
+        for record in trainer.run():
+            recent = record.loss if math.isnan(recent) else 0.99 * recent + 0.01 * record.loss
+            watch(record._replace(loss=recent))
+    steps, seconds = float(trainer.step) + before.get("steps", 0), trainer.seconds + before.get("seconds", 0)
+    return {"steps": steps, "seconds": seconds, "loss": recent}
 
 
 def _muon(network: nn.Module, learning_rate: float) -> list[Optimizer]:
@@ -135,34 +159,45 @@ def _build(name: str, mixture: GaussianMixture, blind: bool, seed: int, own: Map
     sizes: dict[str, Any] = {"bias": True, "sigma_input": not blind} | dict(own)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seeded(seed, INIT).initial_seed()))
-        if name == "guided":
+        if name in ("guided", *OWN):
             return GuidedMLP(mixture.d, **sizes)
         return LabelMLP(mixture.d, mixture.K, **sizes) if name == "label" else MLP(mixture.d, **sizes)
 
 
-def _condition(name: str, mixture: GaussianMixture, sigma_inf: float, primes: int) -> Condition:
-    def x_prime(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
+def _given(name: str, mixture: GaussianMixture, sigma_phi: float, primes: int) -> Pairs:
+    """Return what draws samples of classes that are known, and the condition that is the network's."""
+
+    def pairs(network: nn.Module, generator: Generator) -> tuple[Tensor, Tensor | None]:
+        y = mixture.draw_labels(PAIRS, generator)
+        x = mixture.sample(PAIRS, y, generator=generator)
+        if name == "mixture":
+            return x, None
+        if name == "label":
+            return x, mixture.one_hot(y)
         assert isinstance(network, GuidedMLP)
-        x = mixture.sample(primes * len(y), y.repeat_interleave(primes), generator=generator)
-        return network.features(x, torch.tensor(sigma_inf)).reshape(len(y), primes, -1).mean(1)
+        x_prime = mixture.sample(primes * PAIRS, y.repeat_interleave(primes), generator=generator)
+        return x, network.features(x_prime, torch.tensor(sigma_phi)).reshape(PAIRS, primes, -1).mean(1)
 
-    def label(network: nn.Module, y: Tensor, generator: Generator) -> Tensor:
-        return mixture.one_hot(y)
-
-    def none(network: nn.Module, y: Tensor, generator: Generator) -> None:
-        return None
-
-    return {"guided": x_prime, "label": label, "mixture": none}[name]
+    return pairs
 
 
-def _loss(mixture: GaussianMixture, condition: Condition, sigma_range: tuple[float, float]) -> Loss:
+def _own(labels: SelfLabels, sigma_phi: float) -> Pairs:
+    """Return what draws pairs of one cluster each."""
+
+    def pairs(network: nn.Module, generator: Generator) -> tuple[Tensor, Tensor | None]:
+        assert isinstance(network, GuidedMLP)
+        x, x_prime = labels.pairs(PAIRS, network, generator)
+        return x, network.features(x_prime, torch.tensor(sigma_phi))
+
+    return pairs
+
+
+def _loss(mixture: GaussianMixture, pairs: Pairs, sigma_range: tuple[float, float]) -> Loss:
     noise_levels = log_uniform(*sigma_range)
     weight = inverse_variance(0.5 * min(class_axis(mixture, y).width for y in range(mixture.K)))
 
     def loss(network: nn.Module, generator: Generator) -> Tensor:
-        y = mixture.draw_labels(PAIRS, generator)
-        x = mixture.sample(PAIRS, y, generator=generator)
-        phi = condition(network, y, generator)
+        x, phi = pairs(network, generator)
         return denoising_loss(network, x, phi, noise_levels, weight, P_DROP, antithetic=True, generator=generator)
 
     return loss

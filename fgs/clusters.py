@@ -1,0 +1,123 @@
+"""Classes without labels: samples that belong together by their own φ (Hu et al. 2023).
+
+Algorithm 2 needs labels in one place only, the choice of x'. So let φ choose: sort samples into K clusters by their
+features, and take x' from the cluster of x.
+
+Sorted each by itself, samples may all end in one cluster, since a network that knows no classes is at ease with that.
+So the share q_k of every cluster is given, and the samples are spread over them at the least cost,
+
+    max_P ⟨P, scores⟩ + ε H(P)   over P ≥ 0 whose rows sum to 1/N, and whose columns sum to q:
+
+entropic optimal transport. The maximum is P = u_i exp(scores_ik/ε) v_k, which Sinkhorn and Knopp find by scaling rows
+and columns in turn (Cuturi 2013; for labels of one's own Asano et al. 2020, who spread all data at intervals, as here).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+EPSILON = 0.01  # in units of the variance of a channel of φ
+SOME = 20  # iterations where clusters are fitted, which leave unequal classes room
+ROUNDS, STARTS = 30, 4  # of fitting prototypes, and places to start from
+COLLAPSED = 0.1  # of its even share that a cluster has at the least
+
+
+def sinkhorn(
+    scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000, marginal: Tensor | None = None
+) -> Tensor:
+    """Return soft assignments (N, K): each row sums to 1, and the mean of all rows is the marginal.
+
+    Args:
+        scores: (N, K), the higher the better.
+        epsilon: ε, in their units; towards 0 it is the best assignment of one cluster to each sample.
+        iterations: at the most; fewer if the marginal is met to 10⁻⁸.
+        marginal: (K,) q of sum 1, or None for equal shares.
+    """
+    M = scores.double() / epsilon
+    log_q = M.new_full(M.shape[1:], -math.log(M.shape[1])) if marginal is None else marginal.to(M).log()
+    log_p = M.log_softmax(1)
+    for _ in range(iterations):
+        columns = log_p.logsumexp(0) - math.log(len(M))
+        if float((columns.exp() - log_q.exp()).abs().max()) < 1e-8:
+            break
+        log_p = (log_p + log_q - columns).log_softmax(1)
+    return log_p.exp()
+
+
+class Clusters(NamedTuple):
+    """What a cluster is: a place in φ, whose channels all have mean 0 and variance 1 over the samples.
+
+    Attributes:
+        mean: (F,) of φ, and `sd` (F,), its unit.
+        prototypes: (K, F).
+        shares: (K,) of the samples that were nearest to each.
+    """
+
+    mean: Tensor
+    sd: Tensor
+    prototypes: Tensor
+    shares: Tensor
+
+    def assign(self, phi: Tensor) -> Tensor:
+        """Return the cluster of each φ, (N, F) -> (N,): that of the nearest prototype, as in Section 3, of any share.
+
+        Shares are prescribed while prototypes are fitted, and no longer: chance alone makes classes unequal, and what
+        one of them has too much would be taken for another.
+        """
+        return _scores((phi.double() - self.mean) / self.sd, self.prototypes).argmax(1)
+
+    @property
+    def collapsed(self) -> list[int]:
+        """The clusters that hold next to nothing: classes are fewer, or φ does not tell them apart."""
+        return (self.shares < COLLAPSED / len(self.shares)).nonzero()[:, 0].tolist()
+
+
+def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator: Generator | None = None) -> Clusters:
+    """Fit K prototypes to φ (N, F), each the mean of what is assigned to it.
+
+    Args:
+        phi: features of samples whose classes are not known.
+        K: how many clusters.
+        before: clusters to go on from, of a network that has changed a little since; None starts from samples far from
+            each other (k-means++), several times, and keeps the prototypes that are nearest to the samples.
+        generator: of the starts.
+
+    Raises:
+        ValueError: there are fewer than two clusters, or too few samples; the message begins with "clusters".
+    """
+    if not 2 <= K <= len(phi):
+        raise ValueError(f"clusters: must lie between 2 and the number of samples, {len(phi)}, got {K}")
+    phi = phi.double()
+    sd, mean = torch.std_mean(phi, 0, correction=0)
+    sd = sd.clamp_min(1e-9)
+    z = (phi - mean) / sd
+    starts = [before.prototypes] if before else [_far_apart(z, K, generator) for _ in range(STARTS)]
+    prototypes = max((_fit(z, start) for start in starts), key=lambda c: float(_scores(z, c).amax(1).mean()))
+    shares = _scores(z, prototypes).argmax(1).bincount(minlength=K) / len(z)
+    return Clusters(mean, sd, prototypes, shares)
+
+
+def _scores(z: Tensor, prototypes: Tensor) -> Tensor:
+    """−½ the mean square over channels of what lies between samples and prototypes: (N, F), (K, F) -> (N, K)."""
+    return -torch.cdist(z, prototypes).square() / (2 * z.shape[1])
+
+
+def _fit(z: Tensor, prototypes: Tensor) -> Tensor:
+    for _ in range(ROUNDS):
+        P = sinkhorn(_scores(z, prototypes), iterations=SOME)
+        before, prototypes = prototypes, P.T @ z / P.sum(0)[:, None].clamp_min(1e-9)
+        if float((prototypes - before).abs().max()) < 1e-3:
+            break
+    return prototypes
+
+
+def _far_apart(z: Tensor, K: int, generator: Generator | None) -> Tensor:
+    """Choose K samples, each with probability in proportion to its squared distance from those chosen before."""
+    chosen = z[torch.randint(len(z), (1,), generator=generator)]
+    while len(chosen) < K:
+        distance = torch.cdist(z, chosen).square().amin(1)
+        new = torch.multinomial((distance + 1e-12).cpu(), 1, generator=generator)
+        chosen = torch.cat([chosen, z[new.to(z.device)]])
+    return chosen

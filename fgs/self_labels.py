@@ -1,0 +1,60 @@
+"""Pairs for Algorithm 2 without labels: x' is another sample of the cluster of x, and clusters are found by φ."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.clusters import Clusters, find_clusters
+from fgs.protocols import FeatureExtractor
+
+
+class Assigner:
+    """A bank of samples that are sorted into clusters by their own φ; pairs (x, x') of Algorithm 2 are drawn from it.
+
+    Online, φ is that of the network in training, and the bank is drawn and sorted anew every so many pairs; offline, of
+    a network that stays as it is.
+
+    Args:
+        draw: (N, generator) -> (N, *shape) samples without labels.
+        K: clusters.
+        size: of the bank.
+        every: pairs after which it is drawn anew.
+
+    Attributes:
+        clusters: of the last time, None before the first.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, Generator | None], Tensor],
+        K: int,
+        size: int = 2048,
+        every: int = 8192,
+    ) -> None:
+        self.draw, self.K, self.size, self.every = draw, K, size, every
+        self.clusters: Clusters | None = None
+        self._left = 0
+
+    def pairs(
+        self, n: int, extractor: FeatureExtractor, sigma: Tensor | None = None, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw n pairs of different samples of one cluster, if it has two: x and x', (n, *shape) each."""
+        if self._left <= 0:
+            self.sort(extractor, sigma, generator)
+        self._left -= n
+        row = torch.randint(self.size, (n,), generator=generator)
+        first, count = self._first[self._of[row]], self._count[self._of[row]]
+        step = 1 + (torch.rand(n, generator=generator) * (count - 1)).long()
+        other = first + (row - first + step) % count
+        return self._x[row], self._x[other]
+
+    @torch.no_grad()
+    def sort(self, extractor: FeatureExtractor, sigma: Tensor | None, generator: Generator | None) -> None:
+        """Draw the bank anew, and sort it."""
+        x = self.draw(self.size, generator)
+        phi = extractor.features(x, sigma)
+        self.clusters = find_clusters(phi, self.K, self.clusters, generator)
+        self._of, order = self.clusters.assign(phi).sort()
+        self._x, self._count = x[order], self._of.bincount(minlength=self.K)
+        self._first, self._left = self._count.cumsum(0) - self._count, self.every

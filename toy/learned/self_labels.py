@@ -1,0 +1,62 @@
+"""Classes of a mixture that a network finds by its own features: rows `self_offline` and `self_online`."""
+
+from copy import deepcopy
+
+import torch
+from torch import Generator, Tensor
+
+from fgs.measures.partitions import nmi, purity
+from fgs.networks.mlp import GuidedMLP
+from fgs.noise import seeded
+from fgs.self_labels import Assigner
+from toy.mixture import GaussianMixture
+
+WARM_UP = 0.25  # share of its training that the offline one goes without φ (Algorithm 4), before it looks for classes
+SAMPLES = 4000  # that tell how clusters and classes agree
+SORTED = 12  # what the seed is used for
+
+
+class SelfLabels:
+    """The clusters of a network, and the pairs that they make.
+
+    Args:
+        mixture: drawn from without labels.
+        K: clusters.
+        sigma_phi: σ_∞, at which the features of clean samples are taken.
+        frozen: keep to the φ that the network has when it is first asked for pairs; else follow it as it learns.
+    """
+
+    def __init__(self, mixture: GaussianMixture, K: int, sigma_phi: float, frozen: bool) -> None:
+        self.assigner = Assigner(lambda n, generator: mixture.sample(n, generator=generator), K)
+        self.sigma_phi, self.frozen = torch.tensor(sigma_phi), frozen
+        self.extractor: GuidedMLP | None = None
+
+    def pairs(self, n: int, network: GuidedMLP, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Draw x and x', (n, d) each."""
+        if self.extractor is None:
+            self.extractor = deepcopy(network) if self.frozen else network
+        return self.assigner.pairs(n, self.extractor, self.sigma_phi, generator)
+
+    def settle(self, network: GuidedMLP, generator: Generator) -> None:
+        """Sort by the averaged network, when training is over."""
+        if not self.frozen:
+            self.extractor = network
+            self.assigner.sort(network, self.sigma_phi, generator)
+
+    @torch.no_grad()
+    def assign(self, x: Tensor) -> Tensor:
+        """Return the clusters of clean samples, (N, d) -> (N,)."""
+        assert self.extractor
+        assert self.assigner.clusters
+        return self.assigner.clusters.assign(self.extractor.features(x.float(), self.sigma_phi))
+
+    def sorted(self, mixture: GaussianMixture, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw samples (N, d), and return them with their classes and their clusters."""
+        y = mixture.draw_labels(SAMPLES, seeded(seed, SORTED, 0))
+        x = mixture.sample(SAMPLES, y, generator=seeded(seed, SORTED, 1))
+        return x, y, self.assign(x)
+
+    def metrics(self, mixture: GaussianMixture, seed: int) -> dict[str, float]:
+        """Return how well the clusters agree with the classes."""
+        _, y, cluster = self.sorted(mixture, seed)
+        return {"clusters": self.assigner.K, "nmi": nmi(cluster, y), "purity": purity(cluster, y)}
