@@ -66,7 +66,8 @@ lesson.compare("purity, even shares", found["even shares"], 1.0)
 # %% [markdown]
 # **Which φ?** Any: even of a network that has learned nothing, channel means of two Gaussians 14λ apart form two
 # clouds. `find_clusters` makes all channels of φ count alike, starts from samples far from each other, and asks for
-# even shares by a few scalings only, which leaves unequal classes room. In the end a sample goes to the nearest prototype.
+# even shares by a few scalings only, which leaves unequal classes room. In the end a sample goes to the nearest
+# prototype.
 
 # %%
 d, lam, y, N = 64, 0.1, 1, 2000
