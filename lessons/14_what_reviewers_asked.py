@@ -102,9 +102,8 @@ lesson.save(figure, "methods")
 # off; ω = 4 moves it by a whole λ, and errors, five times as large, add a tail. At β = .2 the noise repairs ω = 1.
 # What else was asked, with seeds, in `docs/`: classes that *overlap* (4λ) are 3 to 5 floors away, by a label 1.2, but
 # with the mean φ of four x' in training features are level (`conditional.md`); a φ of 8 channels guides, one that
-# embeds needs hundreds (`dimension.md`); of samples guided to *digits* 97 % are told as such (`objects.md`). On images,
-# after equally few steps, labels win (`benchmarks/README.md`). And that samples *are* those of the class nobody has
-# proved: s(x, φ_y − φ(x)) is trained to denoise, and is not the gradient of anything known.
+# embeds needs hundreds (`dimension.md`); of samples guided to *digits* 97 % are told as such (`objects.md`). That
+# samples *are* those of the class nobody has proved: s(x, φ_y − φ(x)) is not the gradient of anything known.
 #
 # **Your own photographs.** An image file, or a folder of them, for each class; then
 #
