@@ -2,7 +2,8 @@
 
 `python benchmarks/overlap.py OUT [SEED …]` trains on two Gaussians 4λ apart the feature-guided network with φ of one
 x', and the mean φ of 4 and of 16; one that matches means and sds of channels; and the one with labels. OUT gets a file
-a network. `python benchmarks/overlap.py draw OUT FIGURE.png` prints the table, and draws what matching adds.
+a network. `python benchmarks/overlap.py draw OUT FIGURE.png` prints the table, and draws what matching adds, beside the
+most that n samples x' can tell.
 """
 
 import json
@@ -23,6 +24,7 @@ from fgs.common.text import json_text
 from fgs.features import channel_means
 from fgs.figures.style import CLASS_COLOURS, TRUTH, new_figure, save_figure
 from fgs.networks.mlp import GuidedMLP
+from fgs.noise import seeded
 from script import run_or_draw
 from toy.config import CALLS, ToyConfig
 from toy.experiment import prepare, run_block
@@ -112,10 +114,29 @@ def draw(out: Path, path: Path) -> None:
         for line, each in enumerate(of):
             ratio = [a / b for a, b in zip(each["K learned"], each["K Bayes"], strict=True)]
             axis.plot(sigmas, ratio, color=CLASS_COLOURS[number], lw=1.2, label=None if line else name)
+    sigmas = torch.logspace(-0.85, 1, 60).tolist()
+    axis.plot(sigmas, most(1, sigmas), "--", color=TRUTH, lw=1, label="the most that one x' can tell")
     axis.axhline(1, color=TRUTH, lw=1)
     axis.set(xscale="log", ylim=(0, 1.6), xlabel="σ / λ", ylabel="strength ÷ that of Bayes' rule")
     axis.legend(frameon=False, fontsize=8)
     save_figure(figure, path)
+
+
+def most(n: int, sigmas: list[float], N: int = 200_000) -> list[float]:
+    """Return strength ÷ that of Bayes' rule of the best that can be added where the class is known by n samples x'.
+
+    Samples at m_y itself are worth n·D²/2λ² nats, D the distance of the means: 8 each at 4λ. In units of λ, along the
+    axis, y at 0 and the other class at D; strength as in `conditional.added`.
+    """
+    D, found, z = 4.0, [], torch.randn(N, dtype=torch.float64, generator=seeded(0))
+    other = D * (torch.arange(N) % 2)
+    for sigma in sigmas:
+        v = 1 + sigma**2
+        x = other + v**0.5 * z
+        nats = D * (D / 2 - x) / v  # log p(y|x) − log p(other|x)
+        left, known = 1 - nats.sigmoid(), (nats + n * D**2 / 2).sigmoid() - nats.sigmoid()
+        found.append(float((known * -x).sum() / (left * -x).sum()))
+    return found
 
 
 def _cell(values: list[float]) -> str:

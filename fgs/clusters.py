@@ -3,8 +3,8 @@
 Algorithm 2 needs labels in one place only, the choice of x'. So let φ choose: sort samples into K clusters by their
 features, and take x' from the cluster of x.
 
-Sorted each by itself, samples may all end in one cluster, since a network that knows no classes is at ease with that.
-So the share q_k of every cluster is given, and the samples are spread over them at the least cost,
+Sorted each by itself, samples may crowd into few clusters: a φ that is still being learned can make that cheap, and
+prototypes that begin together stay so. So the share q_k of every cluster is given, and samples are spread over them by
 
     max_P ⟨P, scores⟩ + ε H(P)   over P ≥ 0 whose rows sum to 1/N, and whose columns sum to q:
 
@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 EPSILON = 0.01  # in units of the variance of a channel of φ
-SOME = 20  # iterations where clusters are fitted, which leave unequal classes room
+SOME = 20  # iterations where clusters are fitted: each moves a border by about ε at the most, so not into a class
 ROUNDS, STARTS = 30, 4  # of fitting prototypes, and places to start from
 COLLAPSED = 0.1  # of its even share that a cluster has at the least
 
@@ -27,12 +27,12 @@ COLLAPSED = 0.1  # of its even share that a cluster has at the least
 def sinkhorn(
     scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000, marginal: Tensor | None = None
 ) -> Tensor:
-    """Return soft assignments (N, K): each row sums to 1, and the mean of all rows is the marginal.
+    """Return soft assignments (N, K): each row sums to 1, and the mean of the rows tends to the marginal.
 
     Args:
         scores: (N, K), the higher the better.
-        epsilon: ε, in their units; towards 0 it is the best assignment of one cluster to each sample.
-        iterations: at the most; fewer if the marginal is met to 10⁻⁸.
+        epsilon: ε, in their units; towards 0, where K divides N, each sample has one cluster, by the best assignment.
+        iterations: at the most, and the smaller ε the more it takes; fewer if the marginal is met to 10⁻⁸.
         marginal: (K,) q of sum 1, or None for equal shares.
     """
     M = scores.double() / epsilon
@@ -70,7 +70,7 @@ class Clusters(NamedTuple):
 
     @property
     def collapsed(self) -> list[int]:
-        """The clusters that hold next to nothing: classes are fewer, or φ does not tell them apart."""
+        """The clusters that hold next to nothing: φ does not tell so many apart, or a class is as rare."""
         return (self.shares < COLLAPSED / len(self.shares)).nonzero()[:, 0].tolist()
 
 
@@ -91,9 +91,10 @@ def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator
         raise ValueError(f"clusters: must lie between 2 and the number of samples, {len(phi)}, got {K}")
     phi = phi.double()
     sd, mean = torch.std_mean(phi, 0, correction=0)
-    sd = sd.clamp_min(1e-9)
+    sd = torch.where(sd > 1e-5 * mean.abs() + 1e-9 * sd.max(), sd, torch.inf)  # a channel that is constant says nothing
     z = (phi - mean) / sd
-    starts = [before.prototypes] if before else [_far_apart(z, K, generator) for _ in range(STARTS)]
+    known = [before.prototypes] if before and len(before.prototypes) == K else []
+    starts = known or [_far_apart(z, K, generator) for _ in range(STARTS)]
     prototypes = max((_fit(z, start) for start in starts), key=lambda c: float(_scores(z, c).amax(1).mean()))
     shares = _scores(z, prototypes).argmax(1).bincount(minlength=K) / len(z)
     return Clusters(mean, sd, prototypes, shares)

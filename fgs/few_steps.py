@@ -116,12 +116,16 @@ class FewSteps(StepByStep):
     def _updates(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        (h, w, _), sigma, before = self.step, x.new_tensor(self.sigma_0), None
+        (h, w, noise), sigma, before = self.step, x.new_tensor(self.sigma_0), None
+        ratio = (self.sigma_inf / self.sigma_0) ** (1 / self.updates())
         for k in range(1, self.updates() + 1):
             s = score(x, phi, sigma)
             x_hat, sigma = x + s, self.noise_level(s, sigma)
-            x = x + h * s + self._noise(x, sigma, generator) + w * (self._at_end(x_hat, before) - x_hat)
-            sigma, before = self._next(sigma), x_hat
+            x = x + h * s
+            if self.beta < 1:
+                x = x + per_row(noise * sigma, x) * standard_normal(x, generator)
+            x = x + w * (self._at_end(x_hat, before) - x_hat)
+            sigma, before = ratio * sigma, x_hat
             if not x.sum().isfinite():
                 raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
             yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
@@ -132,16 +136,6 @@ class FewSteps(StepByStep):
     def _at_end(self, x_hat: Tensor, before: Tensor | None) -> Tensor:
         """Return x̂_1, what x̂ comes to at the end of a step, from x̂_0 and that of the step before; held, it is x̂_0."""
         return x_hat
-
-    def _noise(self, x: Tensor, sigma: Tensor, generator: Generator | None) -> Tensor:
-        """γz; nothing is drawn at β = 1."""
-        if self.beta == 1:
-            return torch.zeros_like(x)
-        return per_row(self.step.noise * sigma, x) * standard_normal(x, generator)
-
-    def _next(self, sigma: Tensor) -> Tensor:
-        ratio: float = (self.sigma_inf / self.sigma_0) ** (1 / self.updates())
-        return sigma * ratio
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from fgs.protocols import FeatureExtractor
 class Assigner:
     """A bank of samples that are sorted into clusters by their own φ; pairs (x, x') of Algorithm 2 are drawn from it.
 
-    Online, φ is that of the network in training, and the bank is drawn and sorted anew every so many pairs; offline, of
-    a network that stays as it is.
+    The bank is drawn and sorted anew every so many pairs: online by the φ that the network in training has then.
 
     Args:
         draw: (N, generator) -> (N, *shape) samples without labels.
         K: clusters.
         size: of the bank.
         every: pairs after which it is drawn anew.
+        once: keep to the clusters that were found first, for an extractor that stays as it is (offline).
 
     Attributes:
         clusters: of the last time, None before the first.
@@ -31,30 +31,37 @@ class Assigner:
         K: int,
         size: int = 2048,
         every: int = 8192,
+        once: bool = False,
     ) -> None:
-        self.draw, self.K, self.size, self.every = draw, K, size, every
+        self.draw, self.K, self.size, self.every, self.once = draw, K, size, every, once
         self.clusters: Clusters | None = None
         self._left = 0
 
     def pairs(
-        self, n: int, extractor: FeatureExtractor, sigma: Tensor | None = None, generator: Generator | None = None
+        self,
+        n: int,
+        extractor: FeatureExtractor,
+        sigma: Tensor | None = None,
+        generator: Generator | None = None,
+        primes: int = 1,
     ) -> tuple[Tensor, Tensor]:
-        """Draw n pairs of different samples of one cluster, if it has two: x and x', (n, *shape) each."""
+        """Draw n samples x, and for each `primes` others of its cluster (if it has any) in a row of x'."""
         if self._left <= 0:
             self.sort(extractor, sigma, generator)
         self._left -= n
         row = torch.randint(self.size, (n,), generator=generator)
-        first, count = self._first[self._of[row]], self._count[self._of[row]]
-        step = 1 + (torch.rand(n, generator=generator) * (count - 1)).long()
-        other = first + (row - first + step) % count
-        return self._x[row], self._x[other]
+        first, count = (part[self._of[row], None] for part in (self._first, self._count))
+        step = 1 + (torch.rand(n, primes, dtype=torch.float64, generator=generator) * (count - 1)).long()
+        other = first + (row[:, None] - first + step) % count
+        return self._x[row], self._x[other.flatten()]
 
     @torch.no_grad()
     def sort(self, extractor: FeatureExtractor, sigma: Tensor | None, generator: Generator | None) -> None:
         """Draw the bank anew, and sort it."""
         x = self.draw(self.size, generator)
         phi = extractor.features(x, sigma)
-        self.clusters = find_clusters(phi, self.K, self.clusters, generator)
-        self._of, order = self.clusters.assign(phi).sort()
+        if self.clusters is None or not self.once:
+            self.clusters = find_clusters(phi, self.K, self.clusters, generator)
+        self._of, order = self.clusters.assign(phi).cpu().sort()
         self._x, self._count = x[order], self._of.bincount(minlength=self.K)
         self._first, self._left = self._count.cumsum(0) - self._count, self.every

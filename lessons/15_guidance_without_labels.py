@@ -21,16 +21,17 @@ lesson = Lesson(15)
 # sort samples into K clusters by their features φ, and let x' be another sample of the cluster of x.
 #
 # **A sorting that cannot collapse.** Give every sample i a score s_ik for every cluster k, high where φ(x_i) is near to
-# the prototype c_k, and share it out over the clusters, P_ik ≥ 0. If each sample is shared out by itself, nothing keeps
-# all of them from one cluster: then its prototype is the mean of everything, and all are content. So ask for even
-# shares, Σ_i P_ik = 1/K, besides Σ_k P_ik = 1/N: *optimal transport* of N samples to K places. The entropy
-# H(P) = −Σ P log P makes it smooth. With multipliers a_i and b_k for the two constraints,
+# the prototype c_k, and share it out over the clusters, P_ik ≥ 0. If each sample is shared out by itself, clusters may
+# stay empty: prototypes that begin together stay together, and a φ that is still being learned may give up telling
+# classes apart. So ask for even shares, Σ_i P_ik = 1/K, besides Σ_k P_ik = 1/N: *optimal transport* of N samples to K
+# places. The entropy H(P) = −Σ P log P makes it smooth, strictly concave (so that what follows is the only maximum),
+# and keeps P > 0. With multipliers a_i and b_k for the two constraints,
 #
 #     ∂/∂P_ik [ΣPs + εH(P) + Σ_i a_i(Σ_k P_ik − 1/N) + Σ_k b_k(Σ_i P_ik − 1/K)] = s_ik − ε(log P_ik + 1) + a_i + b_k = 0
 #
 # so P_ik = u_i exp(s_ik/ε) v_k with some u, v > 0: rows and columns of exp(s/ε), scaled. Scale the columns so that they
-# sum to 1/K, then the rows to 1/N, and again: that is Sinkhorn and Knopp's algorithm, and it converges. As ε → 0 each
-# sample goes to one cluster, by the best assignment with even shares.
+# sum to 1/K, then the rows to 1/N, and again: that is Sinkhorn and Knopp's algorithm, and it converges, the slower the
+# smaller ε. As ε → 0, if K divides N, each sample goes to one cluster, by the best assignment with even shares.
 
 # %%
 scores = torch.randn(60, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + torch.tensor([1.0, 0, 0])
@@ -41,8 +42,8 @@ lesson.compare("what a sample gives away in all, least", even.sum(1).min(), 1.0)
 
 # %% [markdown]
 # Prototypes are the means of what is assigned to them, and then everything is assigned anew. Six classes in a row, and
-# six prototypes that all begin within the first class: by itself each sample chooses the nearest, so that most of the
-# prototypes never leave. With even shares they have to.
+# six prototypes that all begin within the first class: by itself each sample chooses the nearest, so that some of the
+# prototypes never leave, and others have two classes. With even shares they must go.
 
 # %%
 truth = torch.arange(6).repeat_interleave(200)
@@ -60,14 +61,14 @@ for name, assign in ASSIGN.items():
         prototypes = P.T @ z.double() / P.sum(0)[:, None].clamp_min(1e-9)
         paths[name].append(prototypes)
     found[name] = purity(torch.cdist(z.double(), prototypes).argmin(1), truth)
-lesson.compare("purity, each by itself", found["each by itself"], "below .9: it collapsed")
+lesson.compare("purity, each by itself", found["each by itself"], "below .9: it is stuck")
 lesson.compare("purity, even shares", found["even shares"], 1.0)
 
 # %% [markdown]
-# **Which φ?** Any: even of a network that has learned nothing, channel means of two Gaussians 14λ apart form two
-# clouds. `find_clusters` makes all channels of φ count alike, starts from samples far from each other, and asks for
-# even shares by a few scalings only, which leaves unequal classes room. In the end a sample goes to the nearest
-# prototype.
+# **Which φ?** Even a network that has learned nothing will do here: a random map rarely puts two clouds 14λ apart into
+# one. `find_clusters` makes all channels of φ count alike, starts from samples far from each other, and asks for even
+# shares by 20 scalings only: each moves the border by about ε, less than what lies between classes, so that unequal
+# ones have room. In the end a sample goes to the nearest prototype. K is told; choosing it is another matter.
 
 # %%
 d, lam, y, N = 64, 0.1, 1, 2000
@@ -83,7 +84,8 @@ lesson.compare("purity of clusters of φ before any training", purity(clusters.a
 # %% [markdown]
 # **Trained.** Three networks for equally many steps: one that is told the classes; one that finds them online, by its
 # own φ of a bank of 2,048 samples, drawn and sorted anew every 64 steps; and one offline: a quarter of the time without
-# φ, then sorted once and for all. To sample, the mean φ of a cluster stands for the class; labels only say which it is.
+# φ, then by the clusters of that φ for good. To sample, the mean φ of a cluster stands for the class; labels only say
+# which it is.
 
 # %%
 sigma_0, sigma_inf = noise_range(mixture, h=0.1)

@@ -12,17 +12,14 @@ from fgs.figures.style import OTHER, new_figure, save_figure
 SIZE = (5.6, 3.8)  # inches
 NAMES = {"right": "right class", "wrong": "wrong class", "none": "no condition"}
 COLOURS = {"right": "#0072B2", "wrong": "#D55E00", "none": "#000000"}
-OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # after Okabe & Ito, which colour-blind readers can tell apart
 
 
 def curves(found: Mapping[str, Sequence[float]], x: Sequence[float], xlabel: str, ylabel: str, path: Path) -> None:
     """Draw a curve for each name over x, on a logarithmic axis."""
     figure = new_figure(*SIZE)
     axes = figure.subplots()
-    others = iter(OTHERS)
     for name, y in found.items():
-        colour = COLOURS.get(name) or next(others)
-        axes.plot(x, y, "o-", color=colour, lw=1.5, ms=4, label=NAMES.get(name, name))
+        axes.plot(x, y, "o-", color=COLOURS[name], lw=1.5, ms=4, label=NAMES[name])
     axes.set_xscale("log")
     axes.set_xticks(list(x), [f"{value:g}" for value in x])
     axes.minorticks_off()

@@ -53,11 +53,6 @@ class Model:
         return self.recipe.patch
 
     @property
-    def colors(self) -> int:
-        """The number of channels C."""
-        return self.means.shape[1]
-
-    @property
     def trained_on(self) -> tuple[str, ...]:
         """Those of its classes whose images it was trained on: others it knows by φ alone."""
         return tuple(name for name in self.classes if name in self.hashes)

@@ -82,6 +82,20 @@ def test_classes_are_found_whatever_the_scale_of_a_channel(shares):
     torch.testing.assert_close(found.assign(phi * 1.0), find_clusters(phi, 3, found).assign(phi))
 
 
+def test_channels_that_say_nothing_are_left_out():
+    """Dead where clusters were found and alive later, or constant but for rounding."""
+    phi, y = gaussians(300, torch.tensor([[0.0], [1.0]]))
+    rounding = 5 + 1e-6 * torch.randn(600, 60, generator=seeded(1))
+    found = find_clusters(torch.cat([phi, torch.zeros(600, 1), rounding], 1), 2, generator=seeded(0))
+    later = torch.cat([phi, torch.full((600, 1), 0.5), rounding], 1)
+    assert purity(found.assign(later), y) == 1
+
+
+def test_clusters_of_another_number_are_no_start():
+    phi, _ = gaussians(50, torch.arange(3.0)[:, None])
+    assert len(find_clusters(phi, 3, find_clusters(phi, 2, generator=seeded(0)), seeded(1)).prototypes) == 3
+
+
 def test_six_in_a_row_are_found_from_every_start():
     """Where means of what is nearest get stuck, since nothing holds the shares, this does not."""
     phi, y = gaussians(200, torch.arange(6.0)[:, None])
@@ -125,6 +139,20 @@ def test_pairs_are_different_samples_of_one_cluster():
     assert len(x_prime[:1000].unique()) > 0.9 * 300
     counts = (x / 10).floor()[:, 0].long().bincount().double() / len(x)
     torch.testing.assert_close(counts, torch.full((3,), 1 / 3).double(), rtol=0, atol=0.06)
+
+
+def test_several_partners_stand_in_a_row_and_clusters_may_be_kept():
+    def draw(n, generator):
+        return 10.0 * torch.randint(2, (n, 1), generator=generator) + torch.rand(n, 1, generator=generator)
+
+    for once in (False, True):
+        assigner, generator = Assigner(draw, 2, size=200, every=100, once=once), seeded(0)
+        x, x_prime = assigner.pairs(100, _Itself(), generator=generator, primes=3)
+        assert torch.equal((x / 10).floor().expand(100, 3), (x_prime / 10).floor().reshape(100, 3))
+        assert not (x == x_prime.reshape(100, 3)).any()
+        before = assigner.clusters
+        assigner.pairs(100, _Itself(), generator=generator)
+        assert (assigner.clusters is before) == once
 
 
 def test_a_cluster_of_one_is_its_own_partner():

@@ -19,9 +19,8 @@ from toy.learned.scores import LEARNED_METHODS, methods_of, network_of
 from toy.learned.training import Learning, learn
 from toy.methods import EXACT_METHODS
 
-CONFIG = ToyConfig(
-    components=3, dim=16, covariance="rank1", samples=400, h=0.1, beta=0.2, methods=("exact", *LEARNED_METHODS)
-)
+TOLD = methods_of(("guided", "label", "mixture"))
+CONFIG = ToyConfig(components=3, dim=16, covariance="rank1", samples=400, h=0.1, beta=0.2, methods=("exact", *TOLD))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +37,7 @@ def result(tiny):
 
 def test_even_a_tiny_network_guides_to_the_class(result):
     rows = result.blocks[0].rows
-    assert tuple(rows) == ("true", "exact", *LEARNED_METHODS)
+    assert tuple(rows) == ("true", "exact", *TOLD)
     for name in ("learned", "learned_n1", "label", "label_cfg1"):
         assert rows[name].class_hit > 0.95, name
     assert rows["learned_mixture"].class_hit < 0.8
@@ -78,7 +77,7 @@ def test_trained_networks_keep_the_protocols(tiny):
 
 def test_methods_are_what_they_say(tiny):
     mixture = CONFIG.build_mixture()
-    method = {name: tiny.method(name, mixture, 1, seed=0) for name in LEARNED_METHODS}
+    method = {name: tiny.method(name, mixture, 1, seed=0) for name in TOLD}
     assert method["learned_mixture"].phi is None
     assert method["label"].phi.tolist() == [0, 1, 0]
     assert method["learned"].phi.shape == method["learned_n1"].phi.shape == tiny.centroids(mixture, 0)[1].shape
@@ -147,7 +146,7 @@ def test_only_networks_that_are_needed_are_trained_and_used(tiny):
     assert ToyConfig(methods=("label_cfg4",)).networks() == {"label"}
     assert ToyConfig(methods=EXACT_METHODS).networks() == set()
     assert methods_of({"mixture"}) == ("learned_mixture",)
-    assert {network_of(name) for name in LEARNED_METHODS} == {"guided", "label", "mixture"}
+    assert {network_of(name) for name in LEARNED_METHODS} == {"guided", "label", "mixture", "offline", "online"}
     label_only = run_toy(
         replace(CONFIG, methods=("label",)), learned=replace(tiny, networks={"label": tiny.networks["label"]})
     )

@@ -27,15 +27,15 @@ class SelfLabels:
     """
 
     def __init__(self, mixture: GaussianMixture, K: int, sigma_phi: float, frozen: bool) -> None:
-        self.assigner = Assigner(lambda n, generator: mixture.sample(n, generator=generator), K)
+        self.assigner = Assigner(lambda n, generator: mixture.sample(n, generator=generator), K, once=frozen)
         self.sigma_phi, self.frozen = torch.tensor(sigma_phi), frozen
         self.extractor: GuidedMLP | None = None
 
-    def pairs(self, n: int, network: GuidedMLP, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw x and x', (n, d) each."""
+    def pairs(self, n: int, primes: int, network: GuidedMLP, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Draw x, (n, d), and x', (primes · n, d)."""
         if self.extractor is None:
             self.extractor = deepcopy(network) if self.frozen else network
-        return self.assigner.pairs(n, self.extractor, self.sigma_phi, generator)
+        return self.assigner.pairs(n, self.extractor, self.sigma_phi, generator, primes)
 
     def settle(self, network: GuidedMLP, generator: Generator) -> None:
         """Sort by the averaged network, when training is over."""

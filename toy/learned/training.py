@@ -101,7 +101,7 @@ def learn(
         phases = [(1.0, _given(name, single, sigma_phi, learning.primes))]
         if name in OWN:
             found[name] = SelfLabels(single, learning.clusters or mixture.K, sigma_phi, frozen=name == "offline")
-            phases = [(1.0, _own(found[name], sigma_phi))]
+            phases = [(1.0, _own(found[name], sigma_phi, learning.primes))]
         if name == "offline":
             first = _given("mixture", single, sigma_phi, 1)
             phases = [(WARM_UP, first), (1 - WARM_UP, phases[0][1])]
@@ -176,20 +176,25 @@ def _given(name: str, mixture: GaussianMixture, sigma_phi: float, primes: int) -
             return x, mixture.one_hot(y)
         assert isinstance(network, GuidedMLP)
         x_prime = mixture.sample(primes * PAIRS, y.repeat_interleave(primes), generator=generator)
-        return x, network.features(x_prime, torch.tensor(sigma_phi)).reshape(PAIRS, primes, -1).mean(1)
+        return x, _mean_features(network, x_prime, sigma_phi)
 
     return pairs
 
 
-def _own(labels: SelfLabels, sigma_phi: float) -> Pairs:
+def _own(labels: SelfLabels, sigma_phi: float, primes: int) -> Pairs:
     """Return what draws pairs of one cluster each."""
 
     def pairs(network: nn.Module, generator: Generator) -> tuple[Tensor, Tensor | None]:
         assert isinstance(network, GuidedMLP)
-        x, x_prime = labels.pairs(PAIRS, network, generator)
-        return x, network.features(x_prime, torch.tensor(sigma_phi))
+        x, x_prime = labels.pairs(PAIRS, primes, network, generator)
+        return x, _mean_features(network, x_prime, sigma_phi)
 
     return pairs
+
+
+def _mean_features(network: GuidedMLP, x_prime: Tensor, sigma_phi: float) -> Tensor:
+    """Return the mean φ of the x' of each pair, which stand in a row."""
+    return network.features(x_prime, torch.tensor(sigma_phi)).reshape(PAIRS, -1, network.gain.numel()).mean(1)
 
 
 def _loss(mixture: GaussianMixture, pairs: Pairs, sigma_range: tuple[float, float]) -> Loss:
