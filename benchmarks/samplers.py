@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import NamedTuple, Protocol
 
@@ -12,7 +12,7 @@ from fgs.corrections import corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, NotConvergingError, StepByStep, within
+from fgs.sampling import SISA, NotConvergingError, StepByStep
 
 
 class Task(NamedTuple):
@@ -25,6 +25,24 @@ class Task(NamedTuple):
 
 
 BETA = 0.3  # of every sampler that injects noise, where nothing else is said
+
+
+def within(sampler: SISA, steps: int) -> SISA:
+    """Return the sampler with the h, found by bisection, with which the known schedule makes so many calls.
+
+    Raises:
+        ValueError: β allows no so few.
+    """
+    low, high = 0.0, 1.0
+    if replace(sampler, h=high).planned_steps() > steps:
+        raise ValueError(
+            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
+            "raise --steps or --beta"
+        )
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
+    return replace(sampler, h=min(1.0, high * (1 + 1e-5)))  # σ in single precision comes to the same end
 
 
 def _sisa(task: Task, *, estimated: bool) -> StepByStep:

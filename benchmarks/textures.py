@@ -16,8 +16,8 @@ from fgs.images.conditions import sample_rows
 from fgs.images.sources import patches_of, unseen_patches
 from fgs.measures import TextureJudge, energy_distance
 from fgs.noise import known_schedule
-from fgs.sampling import SISA, StepByStep, within
-from samplers import SAMPLERS, Counted, Task
+from fgs.sampling import SISA, StepByStep
+from samplers import SAMPLERS, Counted, Task, within
 
 END = 0.01  # σ_∞
 PHOTOGRAPHS = "FGS_TEXTURES"

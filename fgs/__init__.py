@@ -27,7 +27,7 @@ from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_flo
 from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
-from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing, within
+from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing
 from fgs.training import Budget, Trainer, load_checkpoint, save_checkpoint
 
 __version__ = version("fgs")
@@ -37,7 +37,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "FeatureExtractor", "ProjectedScore", "SISASampler", "Samples",  # the protocols
     "add_noise", "known_schedule", "per_sample", "pooled",  # noise
     "SISA", "FewSteps", "MultiStep", "Langevin", "Chain", "StepByStep", "Step",  # samplers
-    "draw_start", "fixed", "growing", "within", "NotConvergingError",
+    "draw_start", "fixed", "growing", "NotConvergingError",
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
     "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores
     "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",

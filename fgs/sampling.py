@@ -7,7 +7,7 @@ whole family: β = 1 the probability-flow ODE (DDIM), β = ½ the reverse SDE (D
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple, Protocol
 
@@ -237,21 +237,3 @@ class SISA(StepByStep):
                 f"{self.sigma_0:.3g}; use the known schedule (guidance is part of the residual), a smaller h, "
                 "weaker guidance, or a larger sigma_0"
             )
-
-
-def within(sampler: SISA, steps: int) -> SISA:
-    """Return the sampler with the h, found by bisection, with which the known schedule makes so many calls.
-
-    Raises:
-        ValueError: β allows no so few; the message begins with "steps".
-    """
-    low, high = 0.0, 1.0
-    if replace(sampler, h=high).planned_steps() > steps:
-        raise ValueError(
-            f"steps: {replace(sampler, h=high).planned_steps()} at least with beta = {sampler.beta:g}; "
-            "raise --steps or --beta"
-        )
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if replace(sampler, h=middle).planned_steps() <= steps else (middle, high)
-    return replace(sampler, h=min(1.0, high * (1 + 1e-5)))  # σ in single precision comes to the same end

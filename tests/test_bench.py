@@ -22,10 +22,11 @@ from fgs.evaluation.samples import Judged, fit_judge
 from fgs.images import Patches, draw_images, load_model, recipe
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of
-from fgs.noise import seeded
+from fgs.noise import known_schedule, seeded
+from fgs.sampling import SISA
 from mixtures import EXACT_CASES, exact_cases
 from quality_figure import STYLES
-from samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of
+from samplers import SAMPLERS, Counted, Point, Task, over_cases, points_of, within
 from textures import ImageCase, NoPhotographsError, distance_over_floor, image_case
 
 
@@ -295,3 +296,24 @@ def test_other_ways_to_guide_are_judged_like_features(run, textures, tmp_path):
     alone = baselines.single_class(judged, models["single"])
     assert alone["class"] == models["single"].classes[0]
     assert 0 <= alone["hit"] <= 1
+
+
+@pytest.mark.parametrize("denoise_last", [False, True])
+@pytest.mark.parametrize("budget", [30, 48, 200])
+def test_within_a_budget_in_single_precision(budget, denoise_last):
+    """The calls are counted, those of σ in float32 too, in which rounding could cost one more."""
+    calls = []
+
+    def score(x, phi=None, sigma=None):
+        calls.append(len(x))
+        return -x
+
+    sampler = SISA(0.5, 0.3, 1.0, 0.01, noise_level=known_schedule, denoise_last=denoise_last)
+    chosen = within(sampler, budget)
+    chosen(score, torch.randn(3, 1, 4, 4))
+    assert len(calls) == chosen.planned_steps() <= budget
+
+
+def test_as_many_steps_as_are_allowed_may_be_needed():
+    sampler = SISA(h=0.5, beta=1.0, sigma_inf=0.3, noise_level=known_schedule, max_steps=2)
+    assert sampler(lambda x, phi, sigma: -x, torch.ones(1, 4)).steps.tolist() == [2]

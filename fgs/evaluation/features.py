@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fgs.embedding import conditioned, density_distances, euclidean_fit, feature_metric, nearest_mean, separation
 from fgs.evaluation.denoising import Found, Subject
-from fgs.figures import dots, image_grid, scatter
+from fgs.figures import dots, scatter
 from fgs.images import Patches
 from fgs.networks import GuidedUNet
 from fgs.noise import seeded
@@ -53,7 +53,7 @@ def _layer_names(network: GuidedUNet) -> list[str]:
 
 @torch.no_grad()
 def embedding(subject: Subject) -> Found:
-    """Density distance (Eq. 7) against feature distance over all pairs of classes (Fig. 5), and the extreme pairs."""
+    """Density distance (Eq. 7) against feature distance over all pairs of classes (Fig. 5)."""
     model, patches = subject.model, subject.patches
     assert model.targets is not None
     x = [patches.held_out_crops(y, PROBES, seeded(1, y)) for y in range(len(model.classes))]
@@ -72,13 +72,6 @@ def embedding(subject: Subject) -> Found:
     fit = {name: found[name] for name in "AB" if name in found}
     labels = (r"$\|\phi_y - \phi_{y'}\|^2$", r"$d^2(p_y, p_{y'})$ ÷ pixels")
     scatter(points, fit, labels, subject.folder / "embedding.png")
-    ends = {f"closest {i + 1}": pairs[i] for i in range(min(3, len(pairs)))}
-    ends |= {f"farthest {i + 1}": pairs[-1 - i] for i in range(min(3, len(pairs)))}
-    rows = {
-        f"{label}\n{model.classes[a]}\n{model.classes[b]}": torch.cat([x[a][:4], x[b][:4]])
-        for label, (a, b) in ends.items()
-    }
-    image_grid(rows, [""] * 8, "closest and farthest pairs of classes in φ", subject.folder / "pairs.png")
     return found
 
 

@@ -74,7 +74,7 @@ def _embedding(found: Found, folder: Path) -> Section:
         "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation. M is the metric "
         "that the score has in φ (`fgs.feature_metric`), which predicts d² to first order."
     )
-    figures = {"Pairs of classes": folder / "embedding.png", "Closest and farthest": folder / "pairs.png"}
+    figures = {"Pairs of classes": folder / "embedding.png"}
     return Section("Euclidean embedding (Fig. 5)", text, tables, figures)
 
 

@@ -12,7 +12,7 @@ from fgs.common.options import Option, at_least, check_choices, require
 from fgs.corrections import corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA, StepByStep, fixed, growing, within
+from fgs.sampling import SISA, StepByStep
 from fgs.training.devices import best_precision
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
@@ -34,8 +34,7 @@ class HowToSample:
     )
     h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
     beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
-    schedule: Annotated[str | None, _how("Steps of sisa: of one size, or growing to 1.", "fixed|growing")] = None
-    steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; of sisa at most so many.")] = None
+    steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; not of sisa.")] = None
     sigma_end: Annotated[float, _how("σ_∞, the noise level to stop at.")] = 0.01
     precision: Annotated[str, _how("Of products; auto where it pays.", "auto|float32|bfloat16")] = "auto"
     seed: Annotated[int, _how("Seed of everything drawn.")] = 0
@@ -44,11 +43,10 @@ class HowToSample:
         check_choices(self)
         at_least(self, steps=1, seed=0)
         require(self, "sigma_end", 0 < self.sigma_end < 1, "must lie in (0, 1)")
-        if self.h is not None and self.steps is not None:
-            raise ValueError("h: follows from --steps; give one of the two")
-        for name in ("h", "schedule"):
-            if self.sampler != "sisa" and getattr(self, name) is not None:
-                raise ValueError(f"{name}: belongs to --sampler sisa; give that too, or --steps instead")
+        if self.sampler == "sisa" and self.steps is not None:
+            raise ValueError("steps: of sisa follow from --h and --beta; leave it out")
+        if self.sampler != "sisa" and self.h is not None:
+            raise ValueError("h: belongs to --sampler sisa; give that too, or --steps instead")
 
     @property
     def chosen_beta(self) -> float:
@@ -69,12 +67,9 @@ class HowToSample:
         return cast
 
     def build(self, sigma_0: float = 1.0) -> StepByStep:
-        """Build the sampler from the noise level σ_0 on; `steps` are calls, a budget that h of SISA is made to keep."""
+        """Build the sampler from the noise level σ_0 on."""
         if self.sampler == "sisa":
-            schedule = growing if self.schedule == "growing" else fixed
-            h = H if self.h is None else self.h
-            sisa = SISA(h, self.chosen_beta, sigma_0, self.sigma_end, schedule=schedule, denoise_last=True)
-            return sisa if self.steps is None else within(sisa, self.steps)
+            return SISA(self.h or H, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
         build: dict[str, Callable[..., StepByStep]] = {
             "corrected": corrected,
             "multi-step": MultiStep,

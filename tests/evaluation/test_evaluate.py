@@ -20,7 +20,7 @@ from fgs.images.run import Run
 from fgs.images.samplers import HowToSample
 
 QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
-FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "pairs", "samples", "large")
+FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "samples", "large")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,7 @@ from fgs.corrections import corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from fgs.noise import known_schedule, per_sample, pooled
-from fgs.sampling import SISA, NotConvergingError, draw_start, fixed, growing, within
+from fgs.sampling import SISA, NotConvergingError, draw_start, fixed, growing
 from toy import ExactScore, GaussianMixture
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*estimates the noise level")
@@ -242,27 +242,6 @@ def test_a_start_around_a_whole_number_is_noisy():
     x = draw_start((1000, 1), 0, 1.0, generator=torch.Generator().manual_seed(0))
     assert x.is_floating_point()
     assert float(x.std()) == pytest.approx(1, abs=0.1)
-
-
-@pytest.mark.parametrize("denoise_last", [False, True])
-@pytest.mark.parametrize("budget", [30, 48, 200])
-def test_within_a_budget_in_single_precision(budget, denoise_last):
-    """The calls are counted, those of σ in float32 too, in which rounding could cost one more."""
-    calls = []
-
-    def score(x, phi=None, sigma=None):
-        calls.append(len(x))
-        return -x
-
-    sampler = SISA(0.5, 0.3, 1.0, 0.01, noise_level=known_schedule, denoise_last=denoise_last)
-    chosen = within(sampler, budget)
-    chosen(score, torch.randn(3, 1, 4, 4))
-    assert len(calls) == chosen.planned_steps() <= budget
-
-
-def test_as_many_steps_as_are_allowed_may_be_needed():
-    sampler = SISA(h=0.5, beta=1.0, sigma_inf=0.3, noise_level=known_schedule, max_steps=2)
-    assert sampler(lambda x, phi, sigma: -x, torch.ones(1, 4)).steps.tolist() == [2]
 
 
 SAMPLERS = [
