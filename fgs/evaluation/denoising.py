@@ -1,4 +1,4 @@
-"""Denoising of held-out patches, conditioned right, wrong and not at all (Fig. 2, 3).
+"""Denoising of held-out patches, conditioned right, wrong and not at all (Fig. 3).
 
 A measure, here and in the other files of this room, is a plain dict, which goes into `report.json`, and writes its
 figure.
@@ -11,14 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs.figures import curves, image_grid
+from fgs.figures import curves
 from fgs.images import Model, Patches
 from fgs.images.held_out import denoise_held_out
-from fgs.noise import add_noise, seeded
 
 SIGMAS = [1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
-MATRIX_SIGMAS = (1.0, 0.5)  # of Fig. 2
-SHOWN = 6  # classes in a picture
 NEAREST = 3  # classes trained on that a sample of another is compared with
 
 Found = dict[str, Any]
@@ -39,10 +36,6 @@ class Subject:
     patches: Patches
     folder: Path
     bank: tuple[Model, Patches] | None = None
-
-    def few_classes(self) -> Tensor:
-        """Return classes for a picture, evenly among all."""
-        return torch.linspace(0, len(self.model.classes) - 1, min(SHOWN, len(self.model.classes))).round().long()
 
     def trained_on(self, y: int) -> list[Tensor]:
         """Return images of which a sample of class y might be a copy, (C, H, W) each.
@@ -66,37 +59,3 @@ def denoising(subject: Subject) -> Found:
     gains = {name: [a - b for a, b in zip(curve, psnr["none"], strict=True)] for name, curve in psnr.items()}
     curves(gains, SIGMAS, "σ", "gain over no condition (dB)", subject.folder / "denoising.png")
     return {"sigma": SIGMAS, "psnr": psnr, "noisy": found["noisy"]}
-
-
-def denoising_matrix(subject: Subject) -> Found:
-    """Patches of each class (columns) denoised with φ of each (rows), at two noise levels (Fig. 2): PSNR in dB."""
-    targets, few = subject.model.targets, subject.few_classes()
-    assert targets is not None
-    x, y = subject.patches.held_out(1)
-    x = x[[int((y == k).nonzero()[0, 0]) for k in few]]
-    names = [subject.model.classes[k] for k in few]
-    found: Found = {"classes": names}
-    for sigma in MATRIX_SIGMAS:
-        rows = {"clean": x}
-        for k, name in zip(few, names, strict=True):
-            asked = targets[k].expand(len(x), -1)
-            rows[f"φ of {name}"] = denoise_with(subject.model, x, asked, sigma)
-        psnr = torch.stack([-10 * (row - x).square().mean((1, 2, 3)).log10() for row in list(rows.values())[1:]])
-        found[f"{sigma:g}"] = psnr.tolist()
-        noisy = _noisy(x, sigma)
-        title = f"denoised at σ = {sigma:g} with φ of each class"
-        image_grid({"clean": x, "noisy": noisy} | rows, names, title, subject.folder / f"matrix-{sigma:g}.png")
-    return found
-
-
-@torch.no_grad()
-def denoise_with(model: Model, x: Tensor, phi: Tensor, sigma: float) -> Tensor:
-    """Return x̂ of patches that are made noisy, with φ (N, F) of any class."""
-    noisy = _noisy(x, sigma)
-    x_hat: Tensor = noisy + model.network(noisy, phi)
-    return x_hat
-
-
-def _noisy(x: Tensor, sigma: float) -> Tensor:
-    """Return x_σ, the same for every φ."""
-    return add_noise(x, x.new_tensor(sigma), seeded(0))[0]

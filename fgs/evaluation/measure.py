@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import fgs.evaluation.samples as of
-from fgs.evaluation.denoising import Found, Subject, denoising, denoising_matrix
+from fgs.evaluation.denoising import Found, Subject, denoising
 from fgs.evaluation.features import concentration, embedding
 from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
@@ -22,8 +22,6 @@ MANY = 24  # classes above which what takes ten times as long as samples, or gro
 def measures_of(subject: Subject) -> dict[str, Callable[[Subject], Found]]:
     """Return the measures that need no samples, by name."""
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
-    if subject.model.targets is not None:
-        measures["matrix"] = denoising_matrix
     if isinstance(subject.model.network, GuidedUNet):
         measures["concentration"] = concentration
         if len(subject.model.classes) <= MANY:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fgs.evaluation.denoising import MATRIX_SIGMAS, Found
+from fgs.evaluation.denoising import Found
 from fgs.evaluation.page import Section, Table
 from fgs.evaluation.samples import COLUMNS, FEW, UNCHANGED
 from fgs.images.model import Model
@@ -27,7 +27,6 @@ def sections(found: Found, folder: Path, of: str) -> list[Section]:
     """Make the sections of what was measured of some classes; the figures are in the folder."""
     makers = {
         "denoising": _denoising,
-        "matrix": _matrix,
         "concentration": _concentration,
         "embedding": _embedding,
         "samples": _samples,
@@ -43,12 +42,6 @@ def _denoising(found: Found, folder: Path) -> Section:
     header = ["PSNR in dB", *(f"σ = {sigma:g}" for sigma in found["sigma"])]
     text = "Mean PSNR of held-out patches; the figure shows what each condition gains over none."
     return Section("Denoising (Fig. 3, left)", text, [Table(header, rows)], {"Gain in PSNR": folder / "denoising.png"})
-
-
-def _matrix(found: Found, folder: Path) -> Section:
-    text = "Held-out patches (columns) denoised with φ of each class (rows): right on the diagonal."
-    figures = {f"σ = {sigma:g}": folder / f"matrix-{sigma:g}.png" for sigma in MATRIX_SIGMAS}
-    return Section("Denoising with every φ (Fig. 2)", text, [], figures)
 
 
 def _concentration(found: Found, folder: Path) -> Section:

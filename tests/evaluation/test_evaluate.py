@@ -20,7 +20,7 @@ from fgs.images.run import Run
 from fgs.images.samplers import HowToSample
 
 QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
-FIGURES = ("denoising", "matrix-1", "matrix-0.5", "concentration", "embedding", "samples", "large")
+FIGURES = ("denoising", "concentration", "embedding", "samples", "large")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,7 +112,7 @@ def test_patches_too_small_to_be_judged_are_sampled_and_not_judged(fgs, textures
     code, out, err = fgs("evaluate", tmp_path / "run", *QUICK, "--out", tmp_path / "out", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    assert set(found) == {"denoising", "matrix", "concentration", "embedding", "samples"}
+    assert set(found) == {"denoising", "concentration", "embedding", "samples"}
     assert "Texture statistics are left out" in (tmp_path / "out/report.html").read_text()
     assert set(found["samples"]["classes"]["bricks"]) == {"memorised", "real_memorised", "elsewhere"}
 
