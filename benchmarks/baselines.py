@@ -104,7 +104,7 @@ def main(images: Path, steps: str, seeds: int, out: Path, options: list[str]) ->
         for seed, report in enumerate(found):
             cells = " | ".join(f"{psnr:.2f}" for psnr in report["denoising"]["psnr"][name])
             print(f"| {name} | {seed} | {cells} |")
-    accuracy = [f"{report['concentration']['nearest_centroid']:.3f}" for report in found]
+    accuracy = [f"{report['concentration']['layers']['all']['nearest_centroid']:.3f}" for report in found]
     print(f"\nNearest centroid of held-out patches: {', '.join(accuracy)}\n")
     measures = list(next(iter(found[0]["ways"].values())))
     print(f"| way to guide | seed | {' | '.join(name.replace('_', ' ') for name in measures)} |")

@@ -1,15 +1,13 @@
 """Classes without labels: samples that belong together by their own φ (Hu et al. 2023).
 
-Algorithm 2 needs labels in one place only, the choice of x'. So let φ choose: sort samples into K clusters by their
-features, and take x' from the cluster of x.
-
+Algorithm 2 needs labels to choose x'. Let φ choose: sort samples into K clusters, and take x' from the cluster of x.
 Sorted each by itself, samples may crowd into few clusters: a φ that is still being learned can make that cheap, and
 prototypes that begin together stay so. So the share q_k of every cluster is given, and samples are spread over them by
 
     max_P ⟨P, scores⟩ + ε H(P)   over P ≥ 0 whose rows sum to 1/N, and whose columns sum to q:
 
-entropic optimal transport. The maximum is P = u_i exp(scores_ik/ε) v_k, which Sinkhorn and Knopp find by scaling rows
-and columns in turn (Cuturi 2013; for labels of one's own Asano et al. 2020, who spread all data at intervals, as here).
+entropic optimal transport. The maximum u_i exp(scores_ik/ε) v_k is found by scaling rows and columns in turn (Sinkhorn
+& Knopp; Cuturi 2013; for labels of one's own Asano et al. 2020, who spread all data at intervals, as here).
 """
 
 import math
@@ -21,7 +19,6 @@ from torch import Generator, Tensor
 EPSILON = 0.01  # in units of the variance of a channel of φ
 SOME = 20  # iterations where clusters are fitted: each moves a border by about ε at the most, so not into a class
 ROUNDS, STARTS = 30, 4  # of fitting prototypes, and places to start from
-COLLAPSED = 0.1  # of its even share that a cluster has at the least
 
 
 def sinkhorn(
@@ -66,12 +63,16 @@ class Clusters(NamedTuple):
         Shares are prescribed while prototypes are fitted, and no longer: chance alone makes classes unequal, and what
         one of them has too much would be taken for another.
         """
-        return _scores((phi.double() - self.mean) / self.sd, self.prototypes).argmax(1)
+        return self.scores(phi).argmax(1)
+
+    def scores(self, phi: Tensor) -> Tensor:
+        """Return how near each φ is to each prototype, (N, F) -> (N, K)."""
+        return _scores((phi.double() - self.mean) / self.sd, self.prototypes)
 
     @property
     def collapsed(self) -> list[int]:
         """The clusters that hold next to nothing: φ does not tell so many apart, or a class is as rare."""
-        return (self.shares < COLLAPSED / len(self.shares)).nonzero()[:, 0].tolist()
+        return (self.shares < 0.1 / len(self.shares)).nonzero()[:, 0].tolist()
 
 
 def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator: Generator | None = None) -> Clusters:

@@ -15,8 +15,7 @@ r = 1 − βh is its limit for small h. With x̂ on a straight line from x̂_0 a
 
     ∫ x̂ = (h − w)x̂_0 + w·x̂_1,   w = 1 − βh/ln(1/r),
 
-the scheme is of second order in the step. `MultiStep` takes x̂_1 from the step before; a second call where the step
-leads (Heun's method) was no better at equal calls anywhere (benchmarks/README.md).
+the scheme is of second order in the step. `MultiStep` takes x̂_1 from the step before.
 
 **What a blind network should be told.** Its s needs no σ, so σ enters through γ alone: at β = 1 not at all, where only
 ratios count. Let σ' be the noise that is really in x. A step leaves (1−h)²σ'² + γ², which is r²σ² off by

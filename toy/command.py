@@ -48,7 +48,7 @@ class Toy:
         check_choices(self)
         out = self.out
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
-        for name in {"h", "schedule", "noise_level"} & self.given:
+        for name in {"h", "noise_level"} & self.given:
             refusals[f"{name}: is of SISA; leave out --calls, or this"] = bool(self.config.calls)
         for name in {"minutes", "training_steps", "primes", "clusters", "labels", "blind"} & self.given:
             refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
@@ -68,7 +68,7 @@ def sample_toy(asked: Toy) -> None:
         config, networks = asked.config, asked.networks()
         if "methods" not in asked.given:
             config = replace(config, methods=EXACT_METHODS + methods_of(networks))
-        if config.networks() and not {"calls", "h", "schedule", "noise_level"} & asked.given:
+        if config.networks() and not {"calls", "h", "noise_level"} & asked.given:
             config = replace(config, calls=CALLS)
         missing = config.networks() - {*networks, *(OWN if asked.learned else ())}
         if missing:

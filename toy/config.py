@@ -10,13 +10,12 @@ import torch
 from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.few_steps import MultiStep
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
-from fgs.sampling import SISA, Schedule, fixed, growing
+from fgs.sampling import SISA
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
 from toy.learned.scores import LEARNED_METHODS, network_of
 from toy.methods import EXACT_METHODS, ToySampler
 from toy.mixture import GaussianMixture
 
-SCHEDULES: dict[str, Schedule] = {"fixed": fixed, "growing": growing}
 NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
 COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
 
@@ -68,7 +67,6 @@ class ToyConfig:
     calls: Annotated[
         int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} if there are networks.")
     ] = None
-    schedule: Annotated[str, _sampler("Steps of one size, or growing to 1.", "fixed|growing")] = "fixed"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
@@ -116,10 +114,9 @@ class ToyConfig:
         if self.sigma_start and not self.sigma_end and self.sigma_start <= sigma_inf:
             raise ValueError(f"sigma_start: must exceed σ_∞ = {sigma_inf:.3g} of this mixture, got {self.sigma_start}")
         sigma_0, sigma_inf = self.sigma_start or sigma_0, self.sigma_end or sigma_inf
-        schedule, noise_level = SCHEDULES[self.schedule], NOISE_LEVELS[self.noise_level]
         try:
             if self.calls:
                 return MultiStep(self.calls, self.beta, sigma_0, sigma_inf)
-            return SISA(self.h, self.beta, sigma_0, sigma_inf, schedule=schedule, noise_level=noise_level)
+            return SISA(self.h, self.beta, sigma_0, sigma_inf, noise_level=NOISE_LEVELS[self.noise_level])
         except ValueError as error:
             raise ValueError(str(error).replace("sigma_inf", "sigma_end").replace("sigma_0", "sigma_start")) from None

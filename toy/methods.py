@@ -53,7 +53,7 @@ def _forcing(gain: Callable[[GaussianMixture, ToySampler], Gain]) -> Build:
 def largest_step(sampler: ToySampler) -> float:
     """Return the largest h of all steps."""
     if isinstance(sampler, SISA):
-        return max(sampler.h, sampler.schedule(sampler.h, sampler.planned_steps()))
+        return sampler.h
     return sampler.step.h
 
 

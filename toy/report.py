@@ -42,7 +42,7 @@ def print_toy(result: ToyResult) -> None:
     mixture = f"{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}"
     mixture += f", {config.covariance}, λ = {judge.axis.width:g}"
     apart = f"means {config.means}, {config.separation:g}λ apart; " if config.components > 1 else ""
-    how = str(first) if config.calls else f"h = {config.h:g} {config.schedule}, {config.noise_level} σ"
+    how = str(first) if config.calls else f"h = {config.h:g}, {config.noise_level} σ"
     steps = f"{how} from {first.sigma_0:.4g} to {first.sigma_inf:.3g}"
     # a line each: a terminal of 80 columns breaks none of them in its middle
     for line in ("", mixture, f"{apart}class {config.target}, N = {config.samples}", steps):
@@ -57,8 +57,8 @@ def print_toy(result: ToyResult) -> None:
         console.print(_networks(result.stage2), highlight=False)
         for name, of in result.metrics()["training"].items():
             if "nmi" in of:
-                agree = f"NMI {of['nmi']:.3f}, purity {of['purity']:.4f}"
-                console.print(f"{name}, {of['clusters']} classes found without labels: {agree}.", highlight=False)
+                agree = f"classes found without labels: NMI {of['nmi']:.3f}, purity {of['purity']:.4f}"
+                console.print(f"{name}, {of['clusters']} {agree}.", highlight=False)
 
 
 def _networks(stage2: Stage2) -> str:

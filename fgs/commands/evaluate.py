@@ -105,9 +105,11 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
 
 def _folders(run: Path | None, model: Model, needed: bool) -> list[Path] | None:
     """Return where the images of a run were when it was started, nothing if they are synthetic, None if unknown."""
-    if not model.recipe.data:
+    if model.recipe.clusters and needed:
+        raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
+    if not model.recipe.data and not model.recipe.clusters:
         return []
-    if run is None or not run.is_dir():
+    if model.recipe.clusters or run is None or not run.is_dir():
         if not needed:
             return None
         raise ValueError("data: name the folder of the images that the model was trained on")

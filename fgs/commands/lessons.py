@@ -33,22 +33,15 @@ class Outcome(NamedTuple):
         return {**heading, "held": self.error is None, "error": self.error, **(self.result or {})}
 
 
-def list_lessons(out: Path, as_json: bool) -> None:
+def list_lessons(out: Path) -> None:
     """Print the lessons with their claims, and what of them has been run into `out`."""
     found = headings()
-    results = [heading.result(out) for heading in found]
-    if as_json:
-        lessons = [
-            {"lesson": one.number, "title": one.title, "claim": one.claim, "path": str(one.path), "result": result}
-            for one, result in zip(found, results, strict=True)
-        ]
-        print(json_text({"out": str(out), "lessons": lessons}))
-        return
     table = Table(title="Lessons", title_justify="left")
     table.add_column("", justify="right")
     table.add_column("lesson and its claim")
     table.add_column("run", justify="right")
-    for heading, result in zip(found, results, strict=True):
+    for heading in found:
+        result = heading.result(out)
         held = f"held, {result['seconds']:.0f} s" if result else "not yet"
         table.add_row(str(heading.number), f"{heading.title}\n[dim]{heading.claim}[/dim]", held)
     Console().print(table)
@@ -133,14 +126,13 @@ app = typer.Typer(rich_markup_mode="rich")
 def _list(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")] = OUT,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
     typed = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
     if context.invoked_subcommand is None:
-        list_lessons(out, json_)
+        list_lessons(out)
     elif typed:
-        fail(f"--{min(typed).rstrip('_')}: give it behind run", 2)
+        fail(f"--{min(typed)}: give it behind run", 2)
 
 
 command = typer.main.get_command(app)

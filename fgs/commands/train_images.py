@@ -187,6 +187,9 @@ def _report(run: Run, as_json: bool) -> None:
     classes = f"{count:,} class{'es' if count > 1 else ''}"
     if run.recipe.classes == "endless":
         classes = f"endless classes from {count:,} pictures"
+    if run.heap:
+        agree = run.heap.agreement
+        classes = f"{agree['clusters']} classes found (NMI {agree['nmi']:.2f}, purity {agree['purity']:.2f})"
     print(f"{run.folder}: {steps}, {classes}")
     if not run.metrics:
         return

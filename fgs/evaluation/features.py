@@ -3,19 +3,15 @@
 from itertools import combinations
 
 import torch
-from torch import Tensor
 
 from fgs.embedding import conditioned, density_distances, euclidean_fit, feature_metric, nearest_mean, separation
 from fgs.evaluation.denoising import Found, Subject
 from fgs.figures import dots, scatter
-from fgs.images import Patches
 from fgs.networks import GuidedUNet
 from fgs.noise import seeded
-from fgs.protocols import FeatureExtractor
 
 FEATURES = 64  # patches a class for the features
 LEVELS, PROBES = 16, 8  # noise levels and patches a class for the density distance
-BATCH = 64  # patches at a time
 
 
 @torch.no_grad()
@@ -40,9 +36,7 @@ def concentration(subject: Subject) -> Found:
         }
     measures = {key: [by_layer[name][key] for name in names] for key in ("ratio_median", "ratio_worst")}
     dots(measures, names, "within ÷ between (Eq. 5)", subject.folder / "concentration.png")
-    assert subject.model.targets is not None
-    accuracy = nearest_centroid_accuracy(network, subject.model.targets, patches, n=32)
-    return {"layers": by_layer, "nearest_centroid": accuracy}
+    return {"layers": by_layer}
 
 
 def _layer_names(network: GuidedUNet) -> list[str]:
@@ -73,11 +67,3 @@ def embedding(subject: Subject) -> Found:
     labels = (r"$\|\phi_y - \phi_{y'}\|^2$", r"$d^2(p_y, p_{y'})$ ÷ pixels")
     scatter(points, fit, labels, subject.folder / "embedding.png")
     return found
-
-
-@torch.no_grad()
-def nearest_centroid_accuracy(network: FeatureExtractor, centroids: Tensor, patches: Patches, n: int = 16) -> float:
-    """Return the share of held-out patches, n a class, whose φ is nearest to the centroid of their class."""
-    x, y = patches.held_out(n)
-    phi = torch.cat([network.features(part) for part in x.split(BATCH)])  # type: ignore[no-untyped-call]
-    return float((nearest_mean(phi, centroids) == y).double().mean())

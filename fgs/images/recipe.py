@@ -76,6 +76,7 @@ class Recipe:
     ] = ()
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
     classes: Annotated[str, _data("Those of --data, or new ones made of many.", "auto|fixed|endless")] = "auto"
+    clusters: Annotated[int | None, _data("Classes to find by φ in all patches; labels only tell how well.")] = None
     synthetic: Annotated[float, _data("Share of endless classes that the library draws.")] = 0.1
     twice: Annotated[float, _data("Share of endless batches with x of twice the size; 0 for paper.")] = BY_PRESET
     unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
@@ -113,7 +114,7 @@ class Recipe:
         if isinstance(self.data, str):
             object.__setattr__(self, "data", (self.data,))
         check_choices(self)
-        at_least(self, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
+        at_least(self, clusters=2, downscale=1, batch=1, shared=1, primes=1, steps=1, seed=0)
         positive(self, "minutes", "learning_rate")
         for name in ("class_", "downscale"):
             if not self.data and getattr(self, name) != getattr(type(self), name):
@@ -122,6 +123,8 @@ class Recipe:
         require(self, "patch", self.patch >= least, f"must be at least {least} for the preset {self.preset}")
         for name in ("p_drop", "held_out", "synthetic", "twice"):
             require(self, name, 0 <= getattr(self, name) < 1, "must be in [0, 1)")
+        if self.clusters and (self.guidance != "features" or self.classes == "endless"):
+            raise ValueError("clusters: are found by features, of fixed classes; leave out --guidance and --classes")
         if self.classes == "endless" and self.guidance == "label":
             raise ValueError("classes: labels name classes that there are; give --classes fixed")
 
@@ -133,7 +136,7 @@ class Recipe:
             TypeError: its settings are not those of this version.
             ValueError: a setting is out of range.
         """
-        if missing := FIELDS - set(stored):
+        if missing := FIELDS - {"clusters"} - set(stored):  # older recipes had none
             raise TypeError(f"without {', '.join(sorted(missing))}")
         known = {name: value for name, value in stored.items() if name in FIELDS or value}  # what was off, was no more
         return cls(**{**known, "data": tuple(stored["data"]), "class_": tuple(stored["class_"])})
@@ -237,9 +240,9 @@ def sizes(recipe: Recipe, classes: int) -> dict[str, int]:
     """Return parameters, feature_dim (the length of φ) and receptive_field (pixels a side) of the network."""
     with torch.device("meta"):
         network = recipe.build_network(classes)
-    guided, labelled = isinstance(network, GuidedUNet), isinstance(network, LabelUNet)
+    labels = classes if isinstance(network, LabelUNet) else 0
     return {
         "parameters": sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
-        "feature_dim": sum(network.widths) if guided else classes if labelled else 0,
+        "feature_dim": sum(network.widths) if isinstance(network, GuidedUNet) else labels,
         "receptive_field": receptive_field(network),
     }

@@ -24,6 +24,7 @@ from fgs.common.files import output_folder, require_free, write_text
 from fgs.common.text import json_text
 from fgs.figures.images import image_grid
 from fgs.images.config import Config, ContradictionError, Leg, read_config
+from fgs.images.heap import Heap
 from fgs.images.held_out import ClassMeans, class_features, class_means, denoise, denoise_held_out
 from fgs.images.model import load_companion
 from fgs.images.patches import Patches
@@ -38,7 +39,7 @@ from fgs.training.trainer import Record, Spent, Trainer
 
 SOMEWHERE = "images"  # for the folder of the images
 SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
-DRAWS = 3  # what the seed is used for, beside those of `fgs.images.recipe`
+DRAWS, SORTED = 3, 5  # what the seed is used for, beside those of `fgs.images.recipe`
 CHECKS = 20  # in a run
 PAUSE = 300.0  # seconds after which the state is saved, whether or not a check is due
 MOST = 24  # classes that a check measures
@@ -71,16 +72,28 @@ class Run:
         network = recipe.build_network(len(self.patches.classes))
         network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         seed = int(seeded(recipe.seed, DRAWS).initial_seed())
-        loss = recipe.build_loss(stream_of(recipe, self.patches), len(self.patches.classes))
+        self.heap: Heap | None = None
+        if recipe.clusters:
+            assert isinstance(network, GuidedUNet)
+            self.heap = Heap(self.patches, recipe.clusters, network)
+        loss = recipe.build_loss(self.heap or stream_of(recipe, self.patches), len(self.patches.classes))
         budget = recipe.budget(Spent(self.legs[-1].from_step, self.legs[-1].from_seconds))
         optimizers = OPTIMIZERS[recipe.optimizer]
         self.trainer = Trainer(network, loss, budget, recipe.learning_rate, seed=seed, optimizers=optimizers)
+        if self.heap:
+            assert isinstance(self.network, GuidedUNet)
+            self.heap.extractor = self.network
         if recipe.compile_:  # after the trainer has copied the network, whose average is only measured now and then
             network.compile()
             if isinstance(network, GuidedUNet):
                 network.features = torch.compile(network.features)  # type: ignore[method-assign]
         self.metrics: list[dict[str, Any]] = []
         self.loss: float | None = None
+
+    @property
+    def classes(self) -> Patches:
+        """Patches of the classes that the network is asked for: those of the data, or what it has found in the heap."""
+        return self.heap.found if self.heap else self.patches
 
     @classmethod
     def start(cls, folder: Path, recipe: Recipe) -> "Run":
@@ -137,12 +150,14 @@ class Run:
         """Start at the weights of another run, if the recipe names one."""
         if self.recipe.from_:
             self.trainer.start_at(load_companion("from", Path(self.recipe.from_)).network.state_dict())
+            self._sort()
         return self
 
     def _load(self, state: dict[str, Any]) -> None:
         try:
             self.trainer.load_state_dict(state["trainer"])
             self.metrics, self.loss = [dict(line) for line in state["metrics"]], state["loss"]
+            self._sort()
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{self.folder / 'last.pt'}: not the state of this run ({reason})") from None
@@ -185,18 +200,19 @@ class Run:
             save_data(self.folder / "last.pt", state)
 
     def _save_network(self, name: str, targets: Tensor | None, spread: Tensor | None) -> None:
+        means = class_means(self.classes) if self.heap else self._means
         hidden: dict[str, Any] = {"data": (SOMEWHERE,) if self.recipe.data else (), "unseen": None, "from_": None}
         about = {
             "kind": "images",
             "guidance": self.recipe.guidance,
-            "classes": list(self.patches.classes),
-            "hashes": self.hashes,
+            "classes": list(self.classes.classes),
+            "hashes": {} if self.heap else self.hashes,
             "recipe": asdict(replace(self.recipe, **hidden)),
             "step": self.trainer.step,
             "targets": None if targets is None else targets.cpu(),
             "spread": None if spread is None else spread.cpu(),
-            "means": self._means.mean,
-            "covariance": self._means.covariance,
+            "means": means.mean,
+            "covariance": means.covariance,
         }
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
@@ -216,19 +232,22 @@ class Run:
     def _means(self) -> ClassMeans:
         return class_means(self.patches)
 
-    def targets(self) -> Tensor | None:
-        """Return φ of each class, (classes, F): centroids, one-hot labels, or None for a network without any."""
-        return self._asked_for()[0]
+    def _over(self) -> bool:
+        return self.trainer.budget.progress(self.trainer.step, self.trainer.seconds) >= 1
+
+    def _sort(self) -> None:
+        """Let the averaged network sort the heap, if there is one; what serves until the next time is no part of it."""
+        if self.heap:
+            self.heap.sort(seeded(self.recipe.seed, SORTED, self.trainer.step))
 
     def _asked_for(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return the targets, and the spread of φ in each class.
+        """Return targets (classes, F), if any, centroids φ_y or one-hot labels, and the spread of φ in each class.
 
         Where classes are many, they are of few patches until the training is over: every check needs them.
         """
-        few = _few(self.patches, 64)
+        few = _few(self.classes, 64)
         if isinstance(self.network, GuidedUNet):
-            over = self.trainer.budget.progress(self.trainer.step, self.trainer.seconds) >= 1
-            return class_features(self.network, self.patches, max(ENOUGH, few) if over else few)
+            return class_features(self.network, self.classes, max(ENOUGH, few) if self._over() else few)
         if isinstance(self.network, LabelUNet):
             return torch.eye(len(self.patches.classes), device=self.patches.device), None
         return None, None
@@ -237,8 +256,10 @@ class Run:
         """Measure held-out patches, and save everything; of several processes the first one does."""
         if not is_first():
             return
+        if self._over():
+            self._sort()
         targets, spread = self._asked_for()
-        measured = denoise_held_out(self.network, targets, self.patches, SIGMAS, _few(self.patches, 8), MOST)
+        measured = denoise_held_out(self.network, targets, self.classes, SIGMAS, _few(self.classes, 8), MOST)
         unseen: dict[str, list[float]] = {}
         if self.unseen and isinstance(self.network, GuidedUNet):
             others = class_features(self.network, self.unseen, _few(self.unseen, 64))
@@ -254,6 +275,7 @@ class Run:
             "sigma": SIGMAS,
         }
         line |= {f"psnr_{name}": curve for name, curve in measured.items()}
+        line |= self.heap.agreement if self.heap else {}
         line |= {f"psnr_unseen_{name}": curve for name, curve in unseen.items() if name != "noisy"}
         self.metrics.append(line)
         self._save_state()
@@ -265,9 +287,9 @@ class Run:
 
     def _draw(self, targets: Tensor | None, sigma: float = 0.5) -> None:
         """Draw one held-out patch of each class, denoised under every condition."""
-        x, y = self.patches.held_out(1, SHOWN)
+        x, y = self.classes.held_out(1, SHOWN)
         rows = {"clean": x, **denoise(self.network, targets, x, y, sigma)}
-        columns = [self.patches.classes[k] for k in y.tolist()]
+        columns = [self.classes.classes[k] for k in y.tolist()]
         title = f"Held-out patches, σ = {sigma:g}, after {self.trainer.step:,} steps"
         image_grid(rows, columns, title, self.folder / "denoised.png")
 

@@ -32,8 +32,10 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         folders = [Path(name) for name in recipe.data]
         if missing := [folder for folder in folders if not folder.exists()]:
             raise ValueError(f"data: {missing[0]} is no folder; name one that holds images")
-        one = recipe.guidance == "none" or recipe.from_ or recipe.classes == "endless"
+        one = recipe.guidance == "none" or recipe.from_ or recipe.clusters or recipe.classes == "endless"
         images, skipped = read_images(folders, size, recipe.preparation, recipe.class_ or None, 1 if one else 2)
+    if recipe.clusters and sum(map(len, images.values())) < 2:
+        raise ValueError("data: a heap to be sorted needs two pictures or more; of one, all patches are one class")
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
     return Patches(images, size, recipe.overlapping, recipe.held_out, recipe.device), hashes, skipped
 
@@ -42,7 +44,8 @@ def chosen_classes(recipe: Recipe, patches: Patches) -> str:
     """Return which classes are trained on: "auto" is "endless" where pictures are many and no label names them."""
     if recipe.classes != "auto":
         return recipe.classes
-    return "endless" if len(patches.classes) >= MANY and recipe.guidance != "label" else "fixed"
+    many = len(patches.classes) >= MANY and recipe.guidance != "label" and not recipe.clusters
+    return "endless" if many else "fixed"
 
 
 def stream_of(recipe: Recipe, patches: Patches) -> Stream:

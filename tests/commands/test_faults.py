@@ -75,7 +75,7 @@ def test_the_settings_of_toy_survive_eighty_columns(fgs):
     lines = fgs("toy", *options, "--method", "exact")[1].splitlines()
     settings = lines[1:4]
     assert all(len(line) < 80 for line in settings)
-    assert any(line.startswith("h = 0.5 fixed, known σ from ") for line in settings)
+    assert any(line.startswith("h = 0.5, known σ from ") for line in settings)
 
 
 PLACES = {"textures": ["drawn"], "embed": ["shipped", "nowhere.png"]}

@@ -92,7 +92,6 @@ def test_only_the_chosen_methods_run(fgs, tmp_path):
         (["--seed", -1], "--seed"),
         (["--covariance", "round"], "--covariance"),
         (["--means", "circle"], "--means"),
-        (["--schedule", "slow"], "--schedule"),
         (["--noise-level", "loud"], "--noise-level"),
         (["--method", "magic"], "--method"),
         (["--sigma-end", 2], "--sigma-end"),

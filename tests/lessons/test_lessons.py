@@ -137,10 +137,9 @@ def test_running_one_prints_its_numbers_and_records_it(two_lessons, fgs):
     assert (code, err) == (0, "")
     assert "a number: 1   expected: 1" in out
     assert "held: One is one." in out
-    code, out, _ = fgs("lessons", "--json")
-    one, two = json.loads(out)["lessons"]
-    assert one["result"]["numbers"] == [{"what": "a number", "measured": 1.0, "expected": 1}]
-    assert two["result"] is None
+    one, two = (heading.result(Path("fgs-lessons")) for heading in headings())
+    assert one["numbers"] == [{"what": "a number", "measured": 1.0, "expected": 1}]
+    assert two is None
     _, out, _ = fgs("lessons")
     assert "held" in out
     assert "not yet" in out
@@ -158,7 +157,7 @@ def test_a_claim_that_no_longer_holds_is_no_longer_listed(two_lessons, fgs):
     path = two_lessons / "01_one.py"
     path.write_text(path.read_text().replace("1 == 1", "1 == 2"))
     assert fgs("lessons", "run", 1)[0] == 1
-    assert json.loads(fgs("lessons", "--json")[1])["lessons"][0]["result"] is None
+    assert headings()[0].result(Path("fgs-lessons")) is None
 
 
 def test_all_go_on_after_one_that_fails(two_lessons, fgs):
@@ -179,7 +178,7 @@ def test_ctrl_c_is_one_line(two_lessons, fgs):
     code, _, err = fgs("lessons", "run", "--all")
     assert code == 130
     assert err.splitlines()[-1].startswith("fgs: interrupted")
-    assert [one["result"] is None for one in json.loads(fgs("lessons", "--json")[1])["lessons"]] == [False, True]
+    assert [heading.result(Path("fgs-lessons")) is None for heading in headings()] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ KNOWS = {
     "measures": {"method"},
     "figures": {"common"},
     "teaching": {"common"},
-    "images": {"common", "method", "networks", "training", "figures"},
+    "images": {"common", "method", "networks", "training", "figures", "measures"},
     "evaluation": {"common", "method", "networks", "training", "figures", "images", "measures"},
     "toy": {"common", "method", "networks", "training", "figures", "measures"},
     "commands": {"common", "method", "networks", "training", "figures", "images", "measures", "evaluation", "teaching"},

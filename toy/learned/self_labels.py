@@ -46,8 +46,7 @@ class SelfLabels:
     @torch.no_grad()
     def assign(self, x: Tensor) -> Tensor:
         """Return the clusters of clean samples, (N, d) -> (N,)."""
-        assert self.extractor
-        assert self.assigner.clusters
+        assert self.extractor and self.assigner.clusters  # noqa: PT018
         return self.assigner.clusters.assign(self.extractor.features(x.float(), self.sigma_phi))
 
     def sorted(self, mixture: GaussianMixture, seed: int) -> tuple[Tensor, Tensor, Tensor]:

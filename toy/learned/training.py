@@ -101,10 +101,8 @@ def learn(
         phases = [(1.0, _given(name, single, sigma_phi, learning.primes))]
         if name in OWN:
             found[name] = SelfLabels(single, learning.clusters or mixture.K, sigma_phi, frozen=name == "offline")
-            phases = [(1.0, _own(found[name], sigma_phi, learning.primes))]
-        if name == "offline":
-            first = _given("mixture", single, sigma_phi, 1)
-            phases = [(WARM_UP, first), (1 - WARM_UP, phases[0][1])]
+            first = [(WARM_UP, _given("mixture", single, sigma_phi, 1))] if name == "offline" else []
+            phases = [*first, (1 - WARM_UP * len(first), _own(found[name], sigma_phi, learning.primes))]
         network: nn.Module = _build(name, mixture, blind, seed, sizes or {})
         for share, pairs in phases:
             loss = _loss(single, pairs, sigma_range)

@@ -1,0 +1,72 @@
+"""Twelve photographs as one heap of patches: is a network that finds the classes as good as one that is told them?
+
+`python benchmarks/heap.py UNSEEN OUT STEPS [SEED …]` trains `small`, gray, on the twelve photographs of UNSEEN (see
+`shipped.py lay`), told which patch is of which, and told nothing but their number, and samples each photograph: by its
+φ_y, or by that of the cluster that holds most of its patches. Runs are in OUT, and resumed if they were stopped.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from fgs.commands.console import fail
+from fgs.common.files import write_text
+from fgs.common.text import json_text
+from fgs.evaluation.samples import fit_judge, summarise
+from fgs.images.conditions import sample_rows
+from fgs.images.held_out import unit_of
+from fgs.images.model import Model, load_model
+from fgs.images.patches import Patches
+from fgs.images.recipe import Recipe
+from fgs.images.run import Run
+from fgs.images.samplers import HowToSample
+from fgs.noise import seeded
+from shipped import TWELVE
+
+WAYS = {"told": None, "found": len(TWELVE)}
+SAMPLES, ASKED = 64, 64  # of a class: samples, and patches that say which cluster is its
+
+
+def run(unseen: Path, out: Path, steps: int, seeds: list[int]) -> None:
+    """Make what is missing, and print all."""
+    for seed in seeds:
+        for name, clusters in WAYS.items():
+            folder, path = out / f"{name}-{seed}", out / f"{name}-{seed}.json"
+            if not path.exists():
+                settings = {"class_": TWELVE, "classes": "fixed", "batch": 16, "steps": steps, "seed": seed}
+                recipe = Recipe((str(unseen),), clusters=clusters, **settings)
+                training = Run.resume(folder, {}) if (folder / "last.pt").exists() else Run.start(folder, recipe)
+                for _ in training.train():
+                    pass
+                training.save()
+                found = {"way": name, "seed": seed, "steps": steps} | judged(load_model(folder), training.patches)
+                found |= {key: training.metrics[-1].get(key) for key in ("nmi", "purity")}
+                write_text(path, json_text(found))
+    keys = ("nmi", "purity", "hit", "real_hit", "distance_median", "distance_worst", "diversity_right")
+    print("| classes | seed | " + " | ".join(keys) + " |\n|" + "---|" * (2 + len(keys)))
+    for path in sorted(out.glob("*.json")):
+        found = json.loads(path.read_text())
+        cells = ["" if found[key] is None else f"{found[key]:.3g}" for key in keys]
+        print(f"| {found['way']} | {found['seed']} | " + " | ".join(cells) + " |")
+
+
+@torch.no_grad()
+def judged(model: Model, patches: Patches) -> dict[str, float | None]:
+    """Sample every photograph by the class of the model that is nearest to most of its patches."""
+    assert model.targets is not None
+    unit, rows = unit_of(model.targets), []
+    for y in range(len(patches.classes)):
+        phi = model.features(patches.training(y, ASKED, seeded(0, y)))
+        rows.append(int(torch.cdist(phi / unit, model.targets / unit).argmin(1).mode().values))
+    condition = model.condition([model.classes[row] for row in rows])
+    x = sample_rows(model.network, condition, SAMPLES, HowToSample().build(), (patches.patch,) * 2)
+    judge = fit_judge(patches)
+    return summarise({name: judge(x[y], y)._asdict() for y, name in enumerate(patches.classes)})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        fail("give UNSEEN OUT STEPS [SEED …]", 2)
+    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), [int(seed) for seed in sys.argv[4:]] or [0, 1])
