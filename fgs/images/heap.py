@@ -34,16 +34,17 @@ class Heap:
         patches: of classes that are not looked at, but to say how well clusters agree with them.
         K: clusters.
         extractor: gives φ.
+        generator: of the first patches that are sorted.
 
     Attributes:
         found: the clusters, as classes.
         agreement: how many hold patches, and their NMI and purity.
     """
 
-    def __init__(self, patches: Patches, K: int, extractor: FeatureExtractor) -> None:
+    def __init__(self, patches: Patches, K: int, extractor: FeatureExtractor, generator: Generator) -> None:
         self.patches, self.K, self.extractor = patches, K, extractor
         self.clusters: Clusters | None = None
-        self.sort()
+        self.sort(generator)
 
     def pairs(
         self, n: int, generator: Generator | None = None, shared: int = 1, primes: int = 1

@@ -75,7 +75,7 @@ class Run:
         self.heap: Heap | None = None
         if recipe.clusters:
             assert isinstance(network, GuidedUNet)
-            self.heap = Heap(self.patches, recipe.clusters, network)
+            self.heap = Heap(self.patches, recipe.clusters, network, seeded(recipe.seed, SORTED))
         loss = recipe.build_loss(self.heap or stream_of(recipe, self.patches), len(self.patches.classes))
         budget = recipe.budget(Spent(self.legs[-1].from_step, self.legs[-1].from_seconds))
         optimizers = OPTIMIZERS[recipe.optimizer]
