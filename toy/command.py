@@ -56,16 +56,12 @@ class Toy:
             if holds:
                 raise ValueError(refusal)
 
-    def networks(self) -> tuple[str, ...]:
-        """Return which networks have rows where none are named."""
-        own = tuple(OWN) if self.labels == "both" else tuple(name for name in OWN if name == self.labels)
-        return (*LABELS, *own) if self.learned else ()
-
 
 def sample_toy(asked: Toy) -> None:
     """Sample a class of a mixture by every method, and measure the samples."""
     with usage_errors():
-        config, networks = asked.config, asked.networks()
+        own = tuple(name for name in OWN if asked.labels in (name, "both"))
+        config, networks = asked.config, (*LABELS, *own) if asked.learned else ()
         if "methods" not in asked.given:
             config = replace(config, methods=EXACT_METHODS + methods_of(networks))
         if config.networks() and not {"calls", "h", "noise_level"} & asked.given:

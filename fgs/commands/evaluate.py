@@ -84,7 +84,9 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
     Raises:
         ValueError: neither is there; the message begins with the option.
     """
-    data = asked.data or _folders(asked.run, model, needed=asked.unseen is None)
+    if model.recipe.clusters and not asked.unseen:
+        raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
+    data = None if model.recipe.clusters else asked.data or _folders(asked.run, model, needed=not asked.unseen)
     subjects: dict[str, Subject] = {}
     bank = None
     if data is not None:
@@ -105,11 +107,9 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
 
 def _folders(run: Path | None, model: Model, needed: bool) -> list[Path] | None:
     """Return where the images of a run were when it was started, nothing if they are synthetic, None if unknown."""
-    if model.recipe.clusters and needed:
-        raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
-    if not model.recipe.data and not model.recipe.clusters:
+    if not model.recipe.data:
         return []
-    if model.recipe.clusters or run is None or not run.is_dir():
+    if run is None or not run.is_dir():
         if not needed:
             return None
         raise ValueError("data: name the folder of the images that the model was trained on")

@@ -10,11 +10,8 @@ from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
 
-SAMPLED: dict[str, Callable[[of.Judged], Found]] = {
-    "samples": of.samples,
-    "release": of.release,
-    "interpolation": of.interpolation,
-}
+SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "release": of.release}
+SAMPLED["interpolation"] = of.interpolation
 
 MANY = 24  # classes above which what takes ten times as long as samples, or grows with their pairs, is left out
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -84,7 +85,8 @@ def unseen_patches(recipe: Recipe, folder: Path, known: Sequence[str]) -> tuple[
         names = tuple(name for name in find_classes(folder)[0] if name not in known)
         if not names:
             raise ValueError(f"data: {folder} has no class that is not trained on")
-        patches, _, skipped = read_patches(replace(recipe, data=(str(folder),), class_=names, guidance="none"))
+        only: dict[str, Any] = {"data": (str(folder),), "class_": names, "guidance": "none", "clusters": None}
+        patches, _, skipped = read_patches(replace(recipe, **only))
     except ValueError as error:
         raise ValueError(f"unseen: {str(error).partition(': ')[2]}") from None
     return patches, skipped

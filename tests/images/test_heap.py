@@ -92,9 +92,15 @@ def test_a_run_of_a_heap(fgs, tmp_path, monkeypatch):
     assert fgs("sample", out, "--class", "cluster 2", "--n", 1, "--steps", 8, "--out", tmp_path / "samples")[0] == 0
     assert (tmp_path / "samples" / "cluster_2-000.png").exists()
     assert fgs("train-images", "--resume", out, "--steps", 8)[0] == 0
-    code, _, err = fgs("evaluate", out, "--out", tmp_path / "no")
-    assert (code, err.count("\n")) == (2, 1)
-    assert err.startswith("fgs: RUN: its classes were found and have no names")
+    for options in ([], ["--data", data.parent], ["--class", "cluster 1"]):
+        code, _, err = fgs("evaluate", out, *options, "--out", tmp_path / "no")
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("fgs: RUN: its classes were found and have no names")
+    how = ["--n", 4, "--steps", 8, "--out", tmp_path / "report", "--json"]
+    monkeypatch.setattr("fgs.evaluation.samples.FEW", 4)
+    code, text, err = fgs("evaluate", out, "--unseen", data, *how)
+    assert (code, err) == (0, "")
+    assert set(json.loads(text)) == {"unseen"}
 
 
 def test_the_same_seed_finds_the_same_clusters(tmp_path):

@@ -60,6 +60,13 @@ def test_offline_trains_a_quarter_without_features_and_then_keeps_its_clusters(m
     assert torch.equal(found.assign(x), before)
 
 
+def test_a_collapse_is_said(monkeypatch):
+    monkeypatch.setattr("fgs.networks.mlp.GuidedMLP.features", lambda self, x, sigma=None: torch.zeros(len(x), 16))
+    mixture = CONFIG.build_mixture()
+    with pytest.warns(UserWarning, match="1 of 2 clusters hold next to nothing: φ tells fewer"):
+        learn(mixture, CONFIG.build_sampler(mixture), Learning(training_steps=2), {"online"})
+
+
 def test_no_class_is_asked_for(monkeypatch):
     """Samples are drawn from the mixture as it is."""
     mixture = CONFIG.build_mixture()

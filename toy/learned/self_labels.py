@@ -1,5 +1,6 @@
 """Classes of a mixture that a network finds by its own features: rows `self_offline` and `self_online`."""
 
+import warnings
 from copy import deepcopy
 
 import torch
@@ -42,6 +43,9 @@ class SelfLabels:
         if not self.frozen:
             self.extractor = network
             self.assigner.sort(network, self.sigma_phi, generator)
+        if self.assigner.clusters and (empty := self.assigner.clusters.collapsed):
+            what = f"{len(empty)} of {self.assigner.K} clusters hold next to nothing"
+            warnings.warn(f"{what}: φ tells fewer classes apart, or some are as rare", stacklevel=2)
 
     @torch.no_grad()
     def assign(self, x: Tensor) -> Tensor:
