@@ -17,8 +17,8 @@ import torch
 from torch import Generator, Tensor
 
 EPSILON = 0.01  # in units of the variance of a channel of φ
-SOME = 20  # iterations where clusters are fitted: each moves a border by about ε at the most, so not into a class
-ROUNDS, STARTS = 30, 4  # of fitting prototypes, and places to start from
+SOME = 20  # iterations where prototypes are sent apart: shares need not be met to the last digit
+ROUNDS, STARTS = 30, 8  # of fitting prototypes, and places to start from
 
 
 def sinkhorn(
@@ -81,9 +81,9 @@ def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator
     Args:
         phi: features of samples whose classes are not known.
         K: how many clusters.
-        before: clusters to go on from, of a network that has changed a little since; None starts from samples far from
-            each other (k-means++), several times, and keeps the prototypes that are nearest to the samples.
-        generator: of the starts.
+        before: clusters of a network that has changed a little since, which are one more place to start from.
+        generator: of the other starts: samples far from each other (k-means++). Of all that are fitted, the prototypes
+            that are nearest to the samples are kept.
 
     Raises:
         ValueError: there are fewer than two clusters, or too few samples; the message begins with "clusters".
@@ -95,7 +95,7 @@ def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator
     sd = torch.where(sd > 1e-5 * mean.abs() + 1e-9 * sd.max(), sd, torch.inf)  # a channel that is constant says nothing
     z = (phi - mean) / sd
     known = [before.prototypes] if before and len(before.prototypes) == K else []
-    starts = known or [_far_apart(z, K, generator) for _ in range(STARTS)]
+    starts = known + [_far_apart(z, K, generator) for _ in range(STARTS)]
     prototypes = max((_fit(z, start) for start in starts), key=lambda c: float(_scores(z, c).amax(1).mean()))
     shares = _scores(z, prototypes).argmax(1).bincount(minlength=K) / len(z)
     return Clusters(mean, sd, prototypes, shares)
@@ -107,11 +107,13 @@ def _scores(z: Tensor, prototypes: Tensor) -> Tensor:
 
 
 def _fit(z: Tensor, prototypes: Tensor) -> Tensor:
-    for _ in range(ROUNDS):
-        P = sinkhorn(_scores(z, prototypes), iterations=SOME)
-        before, prototypes = prototypes, P.T @ z / P.sum(0)[:, None].clamp_min(1e-9)
-        if float((prototypes - before).abs().max()) < 1e-3:
-            break
+    """Even shares first, so that no prototype is left over; then none, since classes are not quite even."""
+    for iterations in (SOME, 0):
+        for _ in range(ROUNDS):
+            P = sinkhorn(_scores(z, prototypes), iterations=iterations)
+            before, prototypes = prototypes, P.T @ z / P.sum(0)[:, None].clamp_min(1e-9)
+            if float((prototypes - before).abs().max()) < 1e-3:
+                break
     return prototypes
 
 

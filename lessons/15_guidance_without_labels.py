@@ -66,9 +66,9 @@ lesson.compare("purity, even shares", found["even shares"], 1.0)
 
 # %% [markdown]
 # **Which φ?** Even a network that has learned nothing will do here: a random map rarely puts two clouds 14λ apart into
-# one. `find_clusters` makes all channels of φ count alike, starts from samples far from each other, and asks for even
-# shares by 20 scalings only: each moves the border by about ε, less than what lies between classes, so that unequal
-# ones have room. In the end a sample goes to the nearest prototype. K is told; choosing it is another matter.
+# one. `find_clusters` makes all channels of φ count alike, and starts from samples far from each other, several times.
+# It asks for even shares first, so that no prototype is left over, and then for none, so that rare classes have room:
+# a sample goes to the nearest prototype. K is told; choosing it is another matter.
 
 # %%
 d, lam, y, N = 64, 0.1, 1, 2000

@@ -236,11 +236,11 @@ class Patches:
         return self._draw(self._train, y, n, generator)
 
     def mixed(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draw n training patches of all classes, each as often as it has patches: x (n, C, patch, patch), y (n,)."""
-        number = (torch.rand(n, dtype=torch.float64, generator=generator) * self.counts.sum()).long()
-        ends = self.counts.cumsum(0)
-        y = torch.searchsorted(ends, number, right=True)
-        return self._gather(self._train, y, number - (ends - self.counts)[y]), y
+        """Draw n training patches of all classes, each as often as it has pictures: x (n, C, patch, patch), y (n,)."""
+        pictures = torch.tensor([float(len(regions)) for regions in self._train_regions])
+        y = pictures.multinomial(n, replacement=True, generator=generator)
+        number = (torch.rand(n, dtype=torch.float64, generator=generator) * self.counts[y]).long()
+        return self._gather(self._train, y, number), y
 
     def held_out_crops(self, y: int, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n patches of class y anywhere in what was held out, (n, C, patch, patch); they may overlap."""

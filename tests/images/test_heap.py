@@ -38,12 +38,11 @@ def patches():
     return Patches(images, 16)
 
 
-def test_patches_are_drawn_as_often_as_they_are_there():
-    images = draw_images(2, 1, 64)
-    images[next(iter(images))] *= 3
-    patches = Patches(images, 16)
+def test_every_picture_is_drawn_as_often_as_any_other_whatever_its_size():
+    small, large = draw_images(1, 1, 64).values(), draw_images(1, 1, 200).values()
+    patches = Patches({"three small": 3 * next(iter(small)), "one large": next(iter(large))}, 16)
     x, y = patches.mixed(4000, seeded(0))
-    share = float(patches.counts[0]) / float(patches.counts.sum())
+    share = 3 / 4
     assert float((y == 0).double().mean()) == pytest.approx(share, abs=4 * (share * (1 - share) / 4000) ** 0.5)
     assert x.shape == (4000, 1, 16, 16)
 

@@ -102,6 +102,31 @@ def test_six_in_a_row_are_found_from_every_start():
     assert min(purity(find_clusters(phi, 6, generator=seeded(seed)).assign(phi), y) for seed in range(10)) == 1
 
 
+def apart(K, F=40):
+    """Centres of K classes, each 10 sd from every other."""
+    return torch.eye(K, F) / 2**0.5
+
+
+def test_a_bad_start_is_left():
+    """Clusters of a network that took two classes for one, and divided another, are one start of several."""
+    phi, y = gaussians(200, apart(12))
+    cluster = torch.where(y == 1, 0, y)
+    cluster[(y == 2) & (phi[:, 0] > 0)] = 1
+    bad = find_clusters(phi, 12, generator=seeded(0))
+    z = (phi - bad.mean) / bad.sd
+    bad = bad._replace(prototypes=torch.stack([z[cluster == k].mean(0) for k in range(12)]))
+    assert purity(bad.assign(phi), y) < 0.95
+    assert purity(find_clusters(phi, 12, bad, seeded(1)).assign(phi), y) == 1
+
+
+@pytest.mark.parametrize("shares", [(900, 100), (400, 400, 170, 30)])
+def test_rare_classes_are_found(shares):
+    """Even shares alone divide the large class, and take the rare one for a part of it: purity .9 and .97."""
+    phi, y = gaussians(900, apart(len(shares), 8))
+    kept = torch.cat([torch.arange(900 * k, 900 * k + n) for k, n in enumerate(shares)])
+    assert purity(find_clusters(phi[kept], len(shares), generator=seeded(0)).assign(phi[kept]), y[kept]) == 1
+
+
 def test_a_collapse_is_named():
     nothing = torch.zeros(100, 4)
     assert find_clusters(nothing, 3, generator=seeded(0)).collapsed == [1, 2]
