@@ -8,7 +8,7 @@ import torch
 
 from fgs import add_noise
 from fgs.figures import COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import mixture_on_line
 
 lesson = Lesson(1)

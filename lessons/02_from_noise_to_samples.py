@@ -10,7 +10,7 @@ import torch
 
 from fgs import SISA, draw_start, known_schedule, two_sample_floor, wasserstein_1
 from fgs.figures import COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import ExactScore, mixture_on_line
 
 lesson = Lesson(2)

@@ -11,7 +11,7 @@ import torch
 
 from fgs import SISA, add_noise, draw_start, known_schedule, per_sample, pooled, two_sample_floor, wasserstein_1
 from fgs.figures import COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import ExactScore, GaussianMixture, class_axis, rank1_covariances
 
 lesson = Lesson(4)

@@ -10,7 +10,7 @@ import torch
 
 from fgs import SISA, draw_start, known_schedule
 from fgs.figures import COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import ForcedScore, Judge, mixture_on_line, noise_range, release_level
 
 lesson = Lesson(6)

@@ -10,7 +10,7 @@ import torch
 
 from fgs import SISA, ClassifierFreeGuidance, known_schedule
 from fgs.figures import COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import ExactScore, Judge, mixture_on_line, noise_range
 
 lesson = Lesson(7)

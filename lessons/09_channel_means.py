@@ -10,8 +10,8 @@ from torch import nn
 
 import fgs
 from fgs.figures import CLASS_COLOURS, OTHER
-from fgs.teaching.lesson import Lesson
 from fgs.validate import validate
+from lesson import Lesson
 from toy import means_on_line
 
 lesson = Lesson(9)

@@ -8,7 +8,7 @@ import torch
 
 import fgs
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import GaussianMixture, class_axis, means_on_line, noise_range, rank1_covariances
 
 lesson = Lesson(10)

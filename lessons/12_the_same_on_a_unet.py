@@ -14,7 +14,7 @@ from fgs.figures import COLOURS, OTHER, TRUTH
 from fgs.images import load_model
 from fgs.images.conditions import sample_rows
 from fgs.images.held_out import denoise_held_out
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 
 lesson = Lesson(12)
 

@@ -16,7 +16,7 @@ from fgs.images.conditions import Condition, sample_rows
 from fgs.images.reading import write_image
 from fgs.images.shown import like, look_at
 from fgs.measures import texture_statistics
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 
 lesson = Lesson(13)
 model = load_model()

@@ -10,8 +10,8 @@ import torch
 
 import fgs
 from fgs.figures import COLOURS, TRUTH
-from fgs.teaching.lesson import Lesson
 from fgs.validate import validate
+from lesson import Lesson
 from toy import ExactScore, GaussianMixture, Learning, class_axis, learn, means_on_line, noise_range, rank1_covariances
 
 lesson = Lesson(14)

@@ -10,7 +10,7 @@ import fgs
 from fgs.clusters import find_clusters, sinkhorn
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH
 from fgs.measures.partitions import nmi, purity
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 from toy import GaussianMixture, Learning, class_axis, learn, means_on_line, noise_range, rank1_covariances
 
 lesson = Lesson(15)

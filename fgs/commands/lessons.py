@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fgs.commands.console import fail, usage_errors
+from fgs.commands.curriculum import Heading, find_heading, headings
 from fgs.commands.interface import make_command
 from fgs.common.options import Argument, Option
 from fgs.common.text import json_text
-from fgs.teaching.curriculum import Heading, find_heading, headings
 
 OUT = Path("fgs-lessons")
 
@@ -90,6 +90,7 @@ def run_lessons(asked: RunLessons) -> None:
 def run_lesson(heading: Heading, out: Path) -> Outcome:
     """Run one lesson as a script of its own; what it raises becomes an error of one line."""
     arguments, sys.argv = sys.argv, [str(heading.path), "--out", str(out)]
+    sys.path.insert(0, str(heading.path.parent))  # as of a script: where `lesson` lies
     error = None
     try:
         runpy.run_path(str(heading.path), run_name="__main__")
@@ -99,6 +100,7 @@ def run_lesson(heading: Heading, out: Path) -> Outcome:
         error = f"{type(failed).__name__}: {failed} (python {heading.path} shows where)"
     finally:
         sys.argv = arguments
+        sys.path.remove(str(heading.path.parent))
     result = None if error else heading.result(out)
     if error is None and result is None:
         error = "it stopped before lesson.end()"

@@ -13,9 +13,9 @@ import pytest
 import fgs
 import toy
 from conftest import flags_of
-from fgs.teaching import curriculum
-from fgs.teaching.curriculum import headings
-from fgs.teaching.lesson import Lesson
+from fgs.commands import curriculum
+from fgs.commands.curriculum import headings
+from lesson import Lesson
 
 ROOT = Path(__file__).parents[2]
 LESSONS = headings()
@@ -112,7 +112,7 @@ LESSON = '''"""Lesson {number}: Numbers.
 Claim: {claim}
 """
 
-from fgs.teaching.lesson import Lesson
+from lesson import Lesson
 
 lesson = Lesson({number})
 lesson.compare("a number", {number}, 1)

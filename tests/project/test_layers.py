@@ -20,11 +20,10 @@ KNOWS = {
     "training": {"common", "method", "networks"},
     "measures": {"method"},
     "figures": {"common"},
-    "teaching": {"common"},
     "images": {"common", "method", "networks", "training", "figures", "measures"},
     "evaluation": {"common", "method", "networks", "training", "figures", "images", "measures"},
     "toy": {"common", "method", "networks", "training", "figures", "measures"},
-    "commands": {"common", "method", "networks", "training", "figures", "images", "measures", "evaluation", "teaching"},
+    "commands": {"common", "method", "networks", "training", "figures", "images", "measures", "evaluation"},
 }
 MODULES = sorted([*ROOT.glob("fgs/**/*.py"), *ROOT.glob("toy/**/*.py"), ROOT / "cli.py"])
 LIBRARIES = {"numpy", "torch", "matplotlib", "PIL", "typer", "rich"}
@@ -60,7 +59,7 @@ def test_imports_go_down(path):
     module, room = module_of(path), room_of(module_of(path))
     outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"fgs", "toy", "cli"}
     assert outside <= LIBRARIES
-    drawing = room in ("figures", "teaching") or module in ("toy.figures", "toy.learned.figures")
+    drawing = room == "figures" or module in ("toy.figures", "toy.learned.figures")
     assert "matplotlib" not in outside or drawing
     assert "PIL" not in outside or drawing or module == "fgs.images.reading"
     assert not outside & {"typer", "rich"} or room in ("commands", "door") or module == "toy.report"

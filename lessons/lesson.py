@@ -11,9 +11,9 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from fgs.commands.curriculum import RESULT, find_heading
 from fgs.common.files import atomic, write_text
 from fgs.common.text import any_encoding, json_text
-from fgs.teaching.curriculum import RESULT, find_heading
 
 OUT = Path("fgs-lessons")
 STYLE: Any = {

@@ -1,1 +1,0 @@
-"""What the lessons are written with, and where they lie."""
