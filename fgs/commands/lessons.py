@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -46,25 +45,33 @@ def list_lessons(out: Path) -> None:
         table.add_row(str(heading.number), f"{heading.title}\n[dim]{heading.claim}[/dim]", held)
     Console().print(table)
     if found:
-        print(f"Read them in {found[0].path.parent}; run one by `fgs lessons run {found[0].number}`. Figures: {out}")
+        print(f"Read them in {found[0].path.parent}; run one by `fgs lessons {found[0].number}`. Figures: {out}")
 
 
 @dataclass(frozen=True)
-class RunLessons:
-    """Run lessons: figures into --out, numbers beside what they should be, exit code 1 if a claim does not hold."""
+class Lessons:
+    """List the lessons with their claims, or run some of them.
 
-    numbers: Annotated[tuple[int, ...], Argument("Lessons to run.", metavar="NUMBER…")] = ()
+    Run, they write figures into --out, and numbers beside what they should be; exit code 1 if a claim does not hold.
+    """
+
+    numbers: Annotated[tuple[int, ...], Argument("Lessons to run; listed if none.", metavar="NUMBER")] = ()
     all: Annotated[bool, Option("Run all of them, and print a summary.")] = False
     out: Annotated[Path, Option("Folder of the figures and of what was run.")] = OUT
-    json: Annotated[bool, Option("Print JSON only.")] = False
+    json: Annotated[bool, Option("Print JSON only, of lessons that are run.")] = False
 
     def __post_init__(self) -> None:
-        if self.all == bool(self.numbers):
-            raise ValueError("NUMBER: name a lesson, as `fgs lessons run 5`, or all of them by --all")
+        if self.all and self.numbers:
+            raise ValueError("NUMBER: name lessons, or all of them by --all, not both")
+        if self.json and not (self.all or self.numbers):
+            raise ValueError("json: is for lessons that are run; name one, as `fgs lessons 5`, or give --all")
 
 
-def run_lessons(asked: RunLessons) -> None:
-    """Run lessons and say which claims held; exit code 1 if one did not."""
+def teach(asked: Lessons) -> None:
+    """List the lessons, or run some and say which claims held; exit code 1 if one did not."""
+    if not (asked.all or asked.numbers):
+        list_lessons(asked.out)
+        return
     with usage_errors():
         chosen = headings() if asked.all else [find_heading(number) for number in asked.numbers]
     summary = asked.all or asked.json or len(chosen) > 1
@@ -121,21 +128,4 @@ def _print_summary(outcomes: list[Outcome]) -> None:
     print(f"{held} of {len(outcomes)} claims held, {seconds:.0f} s")
 
 
-app = typer.Typer(rich_markup_mode="rich")
-
-
-@app.callback(invoke_without_command=True)
-def _list(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder of the figures and of what was run.")] = OUT,
-) -> None:
-    """List the lessons with their claims and what of them has been run; `fgs lessons run 5` runs one."""
-    typed = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
-    if context.invoked_subcommand is None:
-        list_lessons(out)
-    elif typed:
-        fail(f"--{min(typed)}: give it behind run", 2)
-
-
-command = typer.main.get_command(app)
-command.commands = {"run": make_command(RunLessons, run_lessons)}  # type: ignore[attr-defined]
+command = make_command(Lessons, teach)

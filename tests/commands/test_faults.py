@@ -23,7 +23,7 @@ COMMANDS = {
     "root": ["--help"],
     "error": ["toy", "--beta", "2", "--out", "σ"],
     "lessons": ["lessons"],
-    "lesson": ["lessons", "run", "1", "--out", "lessons"],
+    "lesson": ["lessons", "1", "--out", "lessons"],
     "train": ["train-images", "--patch", "8", "--batch", "4", "--steps", "1", "--out", "run"],
     "sample": ["sample", "--between", "oak_veneer", "cobblestone", "--n", "1", "--steps", "8", "--out", "samples"],
 }

@@ -94,8 +94,8 @@ def test_a_light_one_alone(heading, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("numbers", [range(1, 9), range(9, 16)])
 def test_one_half_in_order(fgs, tmp_path, numbers):
-    """In one process, as `fgs lessons run` has them, warnings being errors; the two halves share nothing."""
-    code, out, err = fgs("lessons", "run", *numbers, "--out", tmp_path, "--json")
+    """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing."""
+    code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
     assert code == 0, err
     lessons = json.loads(out)["lessons"]
     assert [lesson["lesson"] for lesson in lessons if lesson["held"]] == list(numbers)
@@ -133,7 +133,7 @@ def two_lessons(tmp_path, monkeypatch):
 
 
 def test_running_one_prints_its_numbers_and_records_it(two_lessons, fgs):
-    code, out, err = fgs("lessons", "run", 1)
+    code, out, err = fgs("lessons", 1)
     assert (code, err) == (0, "")
     assert "a number: 1   expected: 1" in out
     assert "held: One is one." in out
@@ -146,36 +146,36 @@ def test_running_one_prints_its_numbers_and_records_it(two_lessons, fgs):
 
 
 def test_a_claim_that_fails(two_lessons, fgs):
-    code, out, err = fgs("lessons", "run", 2)
+    code, out, err = fgs("lessons", 2)
     assert code == 1
     assert "held" not in out
     assert err == "fgs: lesson 2 did not show its claim: the number is one (claim: Two is one.)\n"
 
 
 def test_a_claim_that_no_longer_holds_is_no_longer_listed(two_lessons, fgs):
-    assert fgs("lessons", "run", 1)[0] == 0
+    assert fgs("lessons", 1)[0] == 0
     path = two_lessons / "01_one.py"
     path.write_text(path.read_text().replace("1 == 1", "1 == 2"))
-    assert fgs("lessons", "run", 1)[0] == 1
+    assert fgs("lessons", 1)[0] == 1
     assert headings()[0].result(Path("fgs-lessons")) is None
 
 
 def test_all_go_on_after_one_that_fails(two_lessons, fgs):
     (two_lessons / "00_zero.py").write_text('"""Lesson 0: None. Claim: Zero runs."""\n\n1 / 0\n')
-    code, out, err = fgs("lessons", "run", "--all")
+    code, out, err = fgs("lessons", "--all")
     assert code == 1
     assert "held" in out
     assert out.count("FAILED") == 2
     assert "1 of 3 claims held" in out
     assert "ZeroDivisionError" in err
-    code, out, err = fgs("lessons", "run", "--all", "--json")
+    code, out, err = fgs("lessons", "--all", "--json")
     assert code == 1
     assert [lesson["held"] for lesson in json.loads(out)["lessons"]] == [False, True, False]
 
 
 def test_ctrl_c_is_one_line(two_lessons, fgs):
     (two_lessons / "02_two.py").write_text('"""Lesson 2: Slow. Claim: It ends."""\n\nraise KeyboardInterrupt\n')
-    code, _, err = fgs("lessons", "run", "--all")
+    code, _, err = fgs("lessons", "--all")
     assert code == 130
     assert err.splitlines()[-1].startswith("fgs: interrupted")
     assert [heading.result(Path("fgs-lessons")) is None for heading in headings()] == [False, True]
@@ -184,11 +184,11 @@ def test_ctrl_c_is_one_line(two_lessons, fgs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", 99), "NUMBER: must be a lesson from 1 to 2, got 99"),
-        (("run",), "NUMBER: name a lesson"),
-        (("run", 1, "--all"), "NUMBER: name a lesson"),
-        (("run", "five"), "NUMBER"),
-        (("run", 1, "--out", "lessons/01_one.py"), "--out: cannot write into lessons/01_one.py"),
+        ((99,), "NUMBER: must be a lesson from 1 to 2, got 99"),
+        ((1, "--all"), "NUMBER: name lessons, or all"),
+        (("--json",), "--json: is for lessons that are run"),
+        (("five",), "NUMBER"),
+        ((1, "--out", "lessons/01_one.py"), "--out: cannot write into lessons/01_one.py"),
     ],
 )
 def test_wrong_usage_is_one_line(two_lessons, fgs, arguments, message):
@@ -233,7 +233,8 @@ def test_everything_the_map_names_exists():
 def test_commands_of_the_map_know_their_options():
     options = set(re.findall(r"--\w[\w-]*", MAP))
     assert len(options) > 5
-    assert options <= {"--all"}.union(*(flags_of(name) for name in ("toy", "train-images", "sample", "evaluate")))
+    commands = ("lessons", "toy", "train-images", "sample", "evaluate")
+    assert options <= set().union(*map(flags_of, commands))
 
 
 def test_the_readme_shows_every_lesson():
