@@ -37,41 +37,17 @@ def _lowpass(along: float, across: float) -> Spectrum:
     return lambda fu, fv: (-20 * ((fu * along).square() + (fv * across).square())).exp()
 
 
-def _grain(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return (1.5 * _gaussian(n, angle, _lowpass(2 * scale, 2 * scale), g)).sigmoid()
+def _power(longest: float, exponent: float) -> Spectrum:
+    return lambda fu, fv: (fu.hypot(fv).square() + (1 / longest) ** 2) ** exponent
 
 
-def _clouds(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    lowest = 1 / (40 * scale)
-    return (1.2 * _gaussian(n, angle, lambda fu, fv: (fu.hypot(fv).square() + lowest**2) ** -0.9, g)).sigmoid()
-
-
-def _brushed(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return (1.5 * _gaussian(n, angle, _lowpass(20 * scale, 1.5 * scale), g)).sigmoid()
-
-
-def _ripples(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    def spectrum(fu: Tensor, fv: Tensor) -> Tensor:
-        return (-((fu.abs() * 10 * scale - 1) / 0.15).square() - (fv * 40 * scale).square()).exp()
-
-    return 0.5 + 0.28 * _gaussian(n, angle, spectrum, g)
-
-
-def _fingerprint(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return (6 * _gaussian(n, angle, _ring(9 * scale, 0.1), g)).sigmoid()
-
-
-def _spots(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return (8 * (_gaussian(n, angle, _ring(14 * scale, 0.35), g) - 0.8)).sigmoid()
-
-
-def _veins(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return (-_gaussian(n, angle, _lowpass(4 * scale, 4 * scale), g).abs() / 0.2).exp()
+def _waves(scale: float) -> Spectrum:
+    return lambda fu, fv: (-((fu.abs() * 10 * scale - 1) / 0.15).square() - (fv * 40 * scale).square()).exp()
 
 
 def _marble(n: int, scale: float, angle: float, g: Generator) -> Tensor:
     u, _ = _coordinates(n, angle, g)
-    warp = 1.2 * _gaussian(n, angle, lambda fu, fv: (fu.hypot(fv).square() + (1 / (30 * scale)) ** 2) ** -1.2, g)
+    warp = 1.2 * _gaussian(n, angle, _power(30 * scale, -1.2), g)
     return 0.5 + 0.5 * (2 * math.pi * u / (20 * scale) + 2 * warp).sin()
 
 
@@ -131,15 +107,6 @@ def _cracks(n: int, scale: float, angle: float, g: Generator) -> Tensor:
     return (12 * (second - first) - 0.5).clamp(0, 1) * (0.75 + 0.25 * mark)
 
 
-def _bubbles(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    first, _, _ = _nearest_two(n, 12 * scale, angle, g)
-    return first.clamp(max=1).square()
-
-
-def _facets(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _nearest_two(n, 10 * scale, angle, g)[2]
-
-
 def _overlapping(
     n: int, spacing: tuple[float, float], angle: float, aspect: float, turn: float, g: Generator
 ) -> Tensor:
@@ -157,22 +124,6 @@ def _overlapping(
     return gray
 
 
-def _coins(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _overlapping(n, (12 * scale, 12 * scale), angle, 1.0, 0.0, g)
-
-
-def _rice(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _overlapping(n, (12 * scale, 12 * scale), angle, 3.0, math.pi, g)
-
-
-def _needles(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _overlapping(n, (26 * scale, 5 * scale), angle, 9.0, 0.3, g)
-
-
-def _leaves(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _overlapping(n, (18 * scale, 9 * scale), angle, 2.2, 0.9, g)
-
-
 def _blocks(n: int, sizes: tuple[float, float], shift: float, angle: float, g: Generator) -> Tensor:
     """Lay rows of blocks of random gray with joints between; each row is shifted by a share of a block."""
     u, v = _coordinates(n, angle, g)
@@ -181,14 +132,6 @@ def _blocks(n: int, sizes: tuple[float, float], shift: float, angle: float, g: G
     gray = _marks(row, a.floor(), torch.rand(1, MARKS, MARKS, generator=g))[0]
     joint = torch.minimum(sizes[0] * (0.5 - (a - a.floor() - 0.5).abs()), sizes[1] * (0.5 - (b - 0.5).abs()))
     return torch.where(joint > 0.07 * min(sizes), 0.45 + 0.55 * gray, 0.0)
-
-
-def _bricks(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _blocks(n, (22 * scale, 9 * scale), 0.5, angle, g)
-
-
-def _tiles(n: int, scale: float, angle: float, g: Generator) -> Tensor:
-    return _blocks(n, (12 * scale, 12 * scale), 0.0, angle, g)
 
 
 def _weave(n: int, scale: float, angle: float, g: Generator) -> Tensor:
@@ -226,10 +169,28 @@ def _scales(n: int, scale: float, angle: float, g: Generator) -> Tensor:
 
 
 FAMILIES: dict[str, Field] = {
-    field.__name__.removeprefix("_"): field
-    for field in (
-        *(_pebbles, _fingerprint, _bricks, _brushed, _polka, _clouds, _weave, _needles, _spots, _tiles, _ripples),
-        *(_rice, _cracks, _marble, _coins, _grain, _scales, _veins, _hatching, _bubbles, _leaves, _facets, _wood),
-    )
+    "pebbles": _pebbles,
+    "fingerprint": lambda n, scale, angle, g: (6 * _gaussian(n, angle, _ring(9 * scale, 0.1), g)).sigmoid(),
+    "bricks": lambda n, scale, angle, g: _blocks(n, (22 * scale, 9 * scale), 0.5, angle, g),
+    "brushed": lambda n, scale, angle, g: (1.5 * _gaussian(n, angle, _lowpass(20 * scale, 1.5 * scale), g)).sigmoid(),
+    "polka": _polka,
+    "clouds": lambda n, scale, angle, g: (1.2 * _gaussian(n, angle, _power(40 * scale, -0.9), g)).sigmoid(),
+    "weave": _weave,
+    "needles": lambda n, scale, angle, g: _overlapping(n, (26 * scale, 5 * scale), angle, 9.0, 0.3, g),
+    "spots": lambda n, scale, angle, g: (8 * (_gaussian(n, angle, _ring(14 * scale, 0.35), g) - 0.8)).sigmoid(),
+    "tiles": lambda n, scale, angle, g: _blocks(n, (12 * scale, 12 * scale), 0.0, angle, g),
+    "ripples": lambda n, scale, angle, g: 0.5 + 0.28 * _gaussian(n, angle, _waves(scale), g),
+    "rice": lambda n, scale, angle, g: _overlapping(n, (12 * scale, 12 * scale), angle, 3.0, math.pi, g),
+    "cracks": _cracks,
+    "marble": _marble,
+    "coins": lambda n, scale, angle, g: _overlapping(n, (12 * scale, 12 * scale), angle, 1.0, 0.0, g),
+    "grain": lambda n, scale, angle, g: (1.5 * _gaussian(n, angle, _lowpass(2 * scale, 2 * scale), g)).sigmoid(),
+    "scales": _scales,
+    "veins": lambda n, scale, angle, g: (-_gaussian(n, angle, _lowpass(4 * scale, 4 * scale), g).abs() / 0.2).exp(),
+    "hatching": _hatching,
+    "bubbles": lambda n, scale, angle, g: _nearest_two(n, 12 * scale, angle, g)[0].clamp(max=1).square(),
+    "leaves": lambda n, scale, angle, g: _overlapping(n, (18 * scale, 9 * scale), angle, 2.2, 0.9, g),
+    "facets": lambda n, scale, angle, g: _nearest_two(n, 10 * scale, angle, g)[2],
+    "wood": _wood,
 }
 """Every family by its name; neighbours in the list look unlike each other."""
