@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -60,23 +59,10 @@ def contact_sheet(images: Mapping[str, Tensor], path: Path, columns: int = 16, z
     pen = ImageDraw.Draw(sheet)
     for number, (name, image) in enumerate(images.items()):
         left, top = number % columns * across, number // columns * down
-        sheet.paste(Image.fromarray(_mosaic(image[None], 1, zoom)).convert("RGB"), (left, top))
+        pixels = (255 * image.cpu().clamp(0, 1)).round().to(torch.uint8).expand(3, -1, -1).permute(1, 2, 0)
+        sheet.paste(Image.fromarray(pixels.numpy()).resize((width, height), Image.Resampling.NEAREST), (left, top))
         while pen.textlength(name) > width:
             name = name.removesuffix("…")[:-1] + "…"
         pen.text((left, top + height + 2), name, fill="black")
     with atomic(path) as temporary:
         sheet.save(temporary)
-
-
-def _mosaic(images: Tensor, columns: int, zoom: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """Lay (N, C, H, W) in [0, 1] out in rows with white gaps between: (height, width) or (height, width, 3)."""
-    gap = 2
-    rows = -(-len(images) // columns)
-    C, H, W = images.shape[1:]
-    canvas = torch.ones(C, rows * (H + gap) - gap, columns * (W + gap) - gap)
-    for number, image in enumerate(images.cpu()):
-        top, left = number // columns * (H + gap), number % columns * (W + gap)
-        canvas[:, top : top + H, left : left + W] = image
-    large = canvas.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
-    array = (255 * large.clamp(0, 1)).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    return array[:, :, 0] if C == 1 else array
