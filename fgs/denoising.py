@@ -18,29 +18,17 @@ Weight = Callable[[Tensor], Tensor]
 
 def uniform(low: float = 0.0, high: float = 1.0) -> NoiseLevels:
     """Draw σ ~ Uniform[low, high]; [0, 1] is the paper's (Algorithms 2 and 4, line 3)."""
-
-    def draw(n: int, generator: Generator | None = None) -> Tensor:
-        return low + (high - low) * torch.rand(n, generator=generator)
-
-    return draw
+    return lambda n, generator: low + (high - low) * torch.rand(n, generator=generator)
 
 
 def log_uniform(low: float = 0.003, high: float = 1.0) -> NoiseLevels:
     """Draw log σ ~ Uniform[log low, log high]: every octave of noise has the same share, small noise included."""
-
-    def draw(n: int, generator: Generator | None = None) -> Tensor:
-        return low * (math.log(high / low) * torch.rand(n, generator=generator)).exp()
-
-    return draw
+    return lambda n, generator: low * (math.log(high / low) * torch.rand(n, generator=generator)).exp()
 
 
 def squared(high: float = 1.0) -> NoiseLevels:
     """Draw √σ ~ Uniform[0, √high]: between uniform and log-uniform, with no least noise level."""
-
-    def draw(n: int, generator: Generator | None = None) -> Tensor:
-        return high * torch.rand(n, generator=generator).square()
-
-    return draw
+    return lambda n, generator: high * torch.rand(n, generator=generator).square()
 
 
 DEFAULT_NOISE_LEVELS = log_uniform()

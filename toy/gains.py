@@ -5,7 +5,6 @@ it must outweigh the other ones, and it must be gone early enough for the class 
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -29,8 +28,8 @@ def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
         mixture: any mixture.
         beta: β of the sampler: how much it mixes within a class after the release.
     """
-    width = _widths(mixture)
-    release = _per_class(mixture, lambda y: release_level(mixture, y, beta))
+    width = mixture.means.new_tensor([class_axis(mixture, y).width for y in range(mixture.K)])
+    release = mixture.means.new_tensor([release_level(mixture, y, beta) for y in range(mixture.K)])
 
     def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
         K = STRENGTH / (width[y] ** 2 + sigma**2)
@@ -102,7 +101,7 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
     It uses the likelihood, so it is a relative of classifier guidance. What it gets wrong in d > 1 with an isotropic
     class is the rest: a scalar K pulls just as hard across m̄ − m_y, where Bayes' rule does not pull.
     """
-    width = _widths(mixture)
+    width = mixture.means.new_tensor([class_axis(mixture, y).width for y in range(mixture.K)])
 
     def gain(x: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
         if mixture.K == 1:
@@ -118,12 +117,3 @@ def posterior_gain(mixture: GaussianMixture) -> Gain:
         return doubt / ((width[y] ** 2 + sigma**2) * t)
 
     return gain
-
-
-def _widths(mixture: GaussianMixture) -> Tensor:
-    return _per_class(mixture, lambda y: class_axis(mixture, y).width)
-
-
-def _per_class(mixture: GaussianMixture, value: Callable[[int], float]) -> Tensor:
-    """The value of every class, (K,), in the precision and on the device of the mixture."""
-    return mixture.means.new_tensor([value(y) for y in range(mixture.K)])
