@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import (
@@ -22,13 +22,7 @@ from fgs.common.files import TakenError, output_folder
 from fgs.images.reading import UnusableError
 from fgs.sampling import NotConvergingError
 from fgs.training import CheckpointError, Record
-
-
-class Watch(Protocol):
-    """Is told of every step of a training: of which network, and what else to say of it."""
-
-    def __call__(self, name: str, record: Record, detail: str = "") -> None:
-        """Show the step."""
+from fgs.training.trainer import Watch
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -89,13 +83,12 @@ def as_option(error: ValueError) -> str:
 
 
 @contextmanager
-def _bars(*columns: ProgressColumn) -> Iterator[Progress | None]:
+def _bars(*columns: ProgressColumn) -> Iterator[Progress]:
     """Bars on stderr with the time left, where that is a terminal; they are gone when the work is done."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    console.quiet = not console.is_terminal  # some versions of rich end disabled bars with an empty line
+    columns = (*columns, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=console.quiet) as progress:
         yield progress
 
 
@@ -103,22 +96,22 @@ def _bars(*columns: ProgressColumn) -> Iterator[Progress | None]:
 def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
     """A bar with what is done, which is told of it by what it yields."""
     with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)) as bars:
-        task = bars.add_task("", total=total) if bars else None
-        yield lambda label, n: bars.update(task, description=label, advance=n) if bars and task is not None else None
+        task = bars.add_task("", total=total)
+        yield lambda label, n: bars.update(task, description=label, advance=n)
 
 
 @contextmanager
-def training_bars() -> Iterator[Watch]:
-    """A bar for each network with its loss."""
+def training_bars(detail: Callable[[], str] = str) -> Iterator[Watch]:
+    """A bar for each network with its loss, and what else there is to say."""
     loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
     with _bars(TextColumn("training: {task.description}"), BarColumn(), TaskProgressColumn(), loss) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def watch(name: str, record: Record, detail: str = "") -> None:
-            fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail}
-            if bars and name not in tasks:
+        def watch(name: str, record: Record) -> None:
+            fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail()}
+            if name not in tasks:
                 tasks[name] = bars.add_task(name, total=1.0, **fields)
-            if bars and record.step % 20 == 0:
+            if record.step % 20 == 0:
                 bars.update(tasks[name], completed=record.progress, **fields)
 
         yield watch

@@ -120,10 +120,10 @@ def _say_classes(run: Run, asked: TrainImages) -> None:
 
 def _train(run: Run) -> None:
     try:
-        with _interruptions() as interrupted, training_bars() as watch:
+        with _interruptions() as interrupted, training_bars(lambda: _detail(run)) as watch:
             for record in run.train():
                 if is_first():
-                    watch(run.recipe.guidance, record, _detail(run))
+                    watch(run.recipe.guidance, record)
                 if interrupted():
                     run.save()
                     break

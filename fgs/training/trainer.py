@@ -91,6 +91,10 @@ class Record(NamedTuple):
     progress: float
 
 
+Watch = Callable[[str, Record], None]
+"""(name of the network, its last step): is told of every step."""
+
+
 def adam(network: nn.Module, learning_rate: float) -> list[Optimizer]:
     """Return Adam of all weights that are trained, the paper's."""
     return [Adam([p for p in network.parameters() if p.requires_grad], learning_rate, foreach=True)]

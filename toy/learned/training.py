@@ -17,7 +17,7 @@ from fgs.networks.mlp import MLP, GuidedMLP, LabelMLP
 from fgs.noise import seeded
 from fgs.sampling import StepByStep
 from fgs.training.muon import muon_of
-from fgs.training.trainer import Budget, Loss, Record, Trainer
+from fgs.training.trainer import Budget, Loss, Record, Trainer, Watch
 from toy.geometry import LARGEST_SHORTFALL, class_axis, residual_shortfall
 from toy.learned.scores import Learned
 from toy.learned.self_labels import WARM_UP, SelfLabels
@@ -30,9 +30,6 @@ P_DROP = 0.1  # share of them without φ, or without a label
 LEARNING_RATE = 4e-3
 
 INIT, DRAWS = range(20, 22)  # what the seed is used for, beside the uses elsewhere in `toy`
-
-Watch = Callable[[str, Record], None]
-"""(name of the network, its last step)."""
 
 Pairs = Callable[[nn.Module, Generator], tuple[Tensor, Tensor | None]]
 """(network, generator) -> samples x (N, d), and the φ (N, F) that they are conditioned on."""
