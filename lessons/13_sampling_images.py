@@ -113,7 +113,7 @@ lesson.compare("pictures (of 10) whose samples are nearest to them in statistics
 # %%
 picture, sigmas, kept, rows = large[1, 3], (0.05, 0.1, 0.2, 0.4, 0.8), {}, {}  # noise 4 is in none of the starts
 for name in (few[1], few[0], few[3], few[4]):
-    asked = Condition(model.target(name)[None], picture[None])  # around the picture: the mean is its own
+    asked = Condition(model.condition([name]).phi, picture[None])  # around the picture: the mean is its own
     x = torch.stack([sample(asked, 3, 48, sigma)[0] for sigma in sigmas])
     kept[name] = torch.stack([correlations(torch.cat([picture[None], y]))[0, 1:].mean() for y in x])
     rows[name] = [picture, *x[:, 0]]

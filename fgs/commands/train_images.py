@@ -16,7 +16,7 @@ from fgs.common.files import TakenError
 from fgs.common.options import Option
 from fgs.common.text import json_text
 from fgs.images.config import CONFIG
-from fgs.images.model import load_companion
+from fgs.images.model import load_model
 from fgs.images.recipe import Recipe, sizes
 from fgs.images.run import Run
 from fgs.images.sources import chosen_classes, flat_classes, read_patches
@@ -60,7 +60,7 @@ class TrainImages:
         """
         if self.recipe.from_ is None or self.resume:
             return self
-        model = load_companion("from", Path(self.recipe.from_))
+        model = load_model(Path(self.recipe.from_), "from")
         return replace(self, recipe=self.recipe.from_weights(model.recipe, self.given))
 
     @property

@@ -73,7 +73,7 @@ class Model:
         Raises:
             ValueError: there is no such class; the message names near ones.
         """
-        rows = [self.place(name) for name in names]
+        rows = [self._place(name) for name in names]
         hashes = {name: self.hashes[name] for name in names if name in self.hashes}
         parts = {name: getattr(self, name) for name in ("targets", "means", "covariance", "spread")}
         chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
@@ -98,28 +98,15 @@ class Model:
         Raises:
             ValueError: there is no such class.
         """
-        if names is None:
-            return self.unguided if self.targets is None else Condition(self.targets, self.means, self.covariance)
-        phi, rows = torch.stack([self.target(name) for name in names]), [self.place(name) for name in names]
-        return Condition(phi, self.means[rows], None if self.covariance is None else self.covariance[rows])
-
-    def target(self, name: str) -> Tensor:
-        """Return what class `name` is asked for by, (F,).
-
-        Raises:
-            ValueError: there is no such class; the message names near ones.
-        """
-        row = self.place(name)
-        if self.targets is None:
+        model = self if names is None else self.only(names)
+        if model.targets is not None:
+            return Condition(model.targets, model.means, model.covariance)
+        if names is not None:
             raise ValueError("class: the model was trained without classes (guidance none)")
-        return self.targets[row]
+        return self.unguided
 
-    def place(self, name: str) -> int:
-        """Return which of the classes is named so.
-
-        Raises:
-            ValueError: none is; the message names near ones.
-        """
+    def _place(self, name: str) -> int:
+        """Return which of the classes is named so."""
         if name not in self.classes:
             near = get_close_matches(name, self.classes, 3)
             known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "--list names them"
@@ -170,31 +157,25 @@ class Model:
         return torch.cat([self.network.features(part) for part in parts])
 
 
-def load_model(path: Path | None = None) -> Model:
+def load_model(path: Path | None = None, option: str | None = None) -> Model:
     """Load the model of a run's folder, or of a checkpoint in one; without a path, or by its name, the one that ships.
 
     Raises:
         CheckpointError: there is none, or it is damaged; the message names the file.
-    """
-    if path is None or (path == Path("shipped") and not path.exists()):
-        path = Path(__file__).parent / SHIPPED
-        if not path.exists():
-            raise CheckpointError("no model ships with this version; name the folder of a run")
-    elif path.is_dir():
-        path = path / "network.pt"
-    networks, about = load_checkpoint(path)
-    return _model(path, list(networks.values()), about)
-
-
-def load_companion(option: str, path: Path) -> Model:
-    """Load a model that stands beside another.
-
-    Raises:
-        ValueError: there is none, or it is damaged; the message begins with the option that named it.
+        ValueError: the same, where an option named it, with which the message begins.
     """
     try:
-        return load_model(path)
+        if path is None or (path == Path("shipped") and not path.exists()):
+            path = Path(__file__).parent / SHIPPED
+            if not path.exists():
+                raise CheckpointError("no model ships with this version; name the folder of a run")
+        elif path.is_dir():
+            path = path / "network.pt"
+        networks, about = load_checkpoint(path)
+        return _model(path, list(networks.values()), about)
     except CheckpointError as error:
+        if option is None:
+            raise
         raise ValueError(f"{option}: {error}") from None
 
 

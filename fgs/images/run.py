@@ -26,7 +26,7 @@ from fgs.figures.images import image_grid
 from fgs.images.config import Config, ContradictionError, Leg, read_config
 from fgs.images.heap import Heap
 from fgs.images.held_out import ClassMeans, class_features, class_means, denoise, denoise_held_out
-from fgs.images.model import load_companion
+from fgs.images.model import load_model
 from fgs.images.patches import Patches
 from fgs.images.recipe import OPTIMIZERS, Recipe
 from fgs.images.sources import check_hashes, chosen_classes, read_patches, stream_of, unseen_patches
@@ -149,7 +149,7 @@ class Run:
     def _at_given_weights(self) -> "Run":
         """Start at the weights of another run, if the recipe names one."""
         if self.recipe.from_:
-            self.trainer.start_at(load_companion("from", Path(self.recipe.from_)).network.state_dict())
+            self.trainer.start_at(load_model(Path(self.recipe.from_), "from").network.state_dict())
             self._sort()
         return self
 
