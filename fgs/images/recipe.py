@@ -206,16 +206,9 @@ class Recipe:
             x_prime, y = x_prime[share(len(x_prime))], y[mine]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16"):
                 x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
-                return denoising_loss(
-                    network,
-                    x,
-                    condition(network, x_prime, y),
-                    NOISE_LEVELS[self.sigma_distribution],
-                    WEIGHTS[self.loss_weight],
-                    self.p_drop,
-                    share=mine,
-                    generator=generator,
-                )
+                how = (NOISE_LEVELS[self.sigma_distribution], WEIGHTS[self.loss_weight], self.p_drop)
+                phi = condition(network, x_prime, y)
+                return denoising_loss(network, x, phi, *how, share=mine, generator=generator)
 
         return loss
 

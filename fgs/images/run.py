@@ -202,18 +202,12 @@ class Run:
     def _save_network(self, name: str, targets: Tensor | None, spread: Tensor | None) -> None:
         means = class_means(self.classes) if self.heap else self._means
         hidden: dict[str, Any] = {"data": (SOMEWHERE,) if self.recipe.data else (), "unseen": None, "from_": None}
-        about = {
-            "kind": "images",
-            "guidance": self.recipe.guidance,
-            "classes": list(self.classes.classes),
-            "hashes": {} if self.heap else self.hashes,
-            "recipe": asdict(replace(self.recipe, **hidden)),
-            "step": self.trainer.step,
-            "targets": None if targets is None else targets.cpu(),
-            "spread": None if spread is None else spread.cpu(),
-            "means": means.mean,
-            "covariance": means.covariance,
-        }
+        about: dict[str, Any] = {"kind": "images", "guidance": self.recipe.guidance}
+        about |= {"classes": list(self.classes.classes), "hashes": {} if self.heap else self.hashes}
+        about |= {"recipe": asdict(replace(self.recipe, **hidden))}
+        targets, spread = (None if part is None else part.cpu() for part in (targets, spread))
+        about |= {"step": self.trainer.step, "targets": targets, "spread": spread}
+        about |= {"means": means.mean, "covariance": means.covariance}
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
     @property
@@ -266,14 +260,8 @@ class Run:
             unseen = denoise_held_out(self.network, others.phi, self.unseen, SIGMAS, _few(self.unseen, 8), MOST)
         best = max((line["psnr"] for line in self.metrics), default=-torch.inf)
         psnr = sum(measured["none" if targets is None else "right"]) / len(SIGMAS)
-        line = {
-            "leg": len(self.legs),
-            "step": step,
-            "seconds": round(seconds, 1),
-            "loss": self.loss,
-            "psnr": psnr,
-            "sigma": SIGMAS,
-        }
+        line: dict[str, Any] = {"leg": len(self.legs), "step": step, "seconds": round(seconds, 1)}
+        line |= {"loss": self.loss, "psnr": psnr, "sigma": SIGMAS}
         line |= {f"psnr_{name}": curve for name, curve in measured.items()}
         line |= self.heap.agreement if self.heap else {}
         line |= {f"psnr_unseen_{name}": curve for name, curve in unseen.items() if name != "noisy"}

@@ -68,11 +68,8 @@ class HowToSample:
         """Build the sampler from the noise level σ_0 on."""
         if self.sampler == "sisa":
             return SISA(self.h or H, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
-        build: dict[str, Callable[..., StepByStep]] = {
-            "corrected": corrected,
-            "multi-step": MultiStep,
-            "few-steps": FewSteps,
-        }
+        build: dict[str, Callable[..., StepByStep]] = {"corrected": corrected, "multi-step": MultiStep}
+        build |= {"few-steps": FewSteps}
         calls = self.steps or CALLS
         try:
             return build[self.sampler](calls, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)

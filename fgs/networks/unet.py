@@ -87,14 +87,8 @@ class UNet(nn.Module):
         decoder_convs: int = 4,
     ) -> None:
         super().__init__()
-        self.settings: dict[str, Any] = {
-            "colors": colors,
-            "channels": channels,
-            "levels": levels,
-            "encoder_convs": encoder_convs,
-            "middle_convs": middle_convs,
-            "decoder_convs": decoder_convs,
-        }
+        self.settings: dict[str, Any] = {"colors": colors, "channels": channels, "levels": levels}
+        self.settings |= {"encoder_convs": encoder_convs, "middle_convs": middle_convs, "decoder_convs": decoder_convs}
         for name, size in self.settings.items():
             least = 2 if name == "decoder_convs" else 1
             if size < least:

@@ -220,14 +220,9 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes in training: a trainer that loads it goes on to the same weights, to the bit."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self._average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-        }
+        state: dict[str, Any] = {"network": self.network.state_dict(), "average": self._average.state_dict()}
+        state |= {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+        return state | {"generator": self.generator.get_state(), "step": self.step, "seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where `state_dict` was taken, with the same network, loss and settings."""
