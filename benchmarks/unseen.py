@@ -2,8 +2,8 @@
 
 `python benchmarks/unseen.py UNSEEN SEEN OUT [MODEL]` (SEEN: folders, with commas between them) takes the measures of
 `fgs evaluate` with more pairs and classes: thirty pairs by rising distance of φ, and all classes that there are, whose
-samples are searched for in the nearest textures that were trained on. It prints what is found, and leaves figures
-and found.json in OUT.
+samples are searched for in the nearest textures that were trained on; and how early guidance of each can end. It prints
+what is found, and leaves figures and found.json in OUT.
 """
 
 import sys
@@ -11,16 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import torch
+
 from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.evaluation import samples
-from fgs.evaluation.denoising import Subject
+from fgs.evaluation.denoising import Found, Subject
+from fgs.figures import scatter
+from fgs.guidance import Released
 from fgs.images.model import load_model
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of, unseen_patches
 from script import fail
 
 PAIRS, BETWEEN, RELEASED, CALLS, COPIED = 30, 24, 16, 24, 24
+RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
+UNCHANGED = 0.1  # loss of class hit that counts as none
 
 
 def main() -> None:
@@ -37,7 +43,7 @@ def main() -> None:
     found = {}
     for measure, n, calls in (
         (samples.interpolation, BETWEEN, None),
-        (samples.release, RELEASED, CALLS),
+        (release, RELEASED, CALLS),
         (samples.samples, COPIED, None),
     ):
         samples.FEW, samples.PAIRS = n, PAIRS
@@ -53,6 +59,37 @@ def main() -> None:
     print(
         f"correlation with the bank beyond that of held-out patches: {median(excess):+.3f}, at most {max(excess):+.3f}"
     )
+
+
+def release(judged: samples.Judged) -> Found:
+    """How early guidance can end (Fig. 13): class hit when it ends at each σ, and the largest σ that changes nothing.
+
+    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one. All classes start
+    around the mean of the mixture, as in Algorithm 1: a start around its own tells a dark class without any guidance.
+    """
+    model = judged.subject.model
+    assert model.targets is not None
+    condition = model.condition()._replace(mean=model.mean.expand_as(model.means), covariance=None)
+    hits = {}
+    for level in (0.0, *RELEASES):
+        x = judged.draw(Released(model.network, model.network, level), condition, judged.n)
+        hits[level] = [found["hit"] for found in judged.classes(x).values()]
+    free: list[float | None] = []
+    for y in range(len(model.classes)):
+        if hits[0.0][y] < 0.5:
+            free.append(None)  # there is nothing to lose
+            continue
+        kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
+        free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
+    distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
+    points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
+    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
+    labels = ("distance of φ to the nearest other class", "largest σ at which to let go")
+    if points:
+        scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
+    return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
+        "hits": {f"{level:g}": row for level, row in hits.items()}
+    }
 
 
 if __name__ == "__main__":

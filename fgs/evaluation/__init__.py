@@ -1,4 +1,4 @@
-"""What `fgs evaluate` finds of a model of images, after the paper's Figures 3 to 13, and the report that it writes."""
+"""What `fgs evaluate` finds of a model of images, after the paper's Figures 3 to 8, and the report that it writes."""
 
 from fgs.evaluation.denoising import Found, Subject
 from fgs.evaluation.measure import images_of, measure_samples, measures_of

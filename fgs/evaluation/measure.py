@@ -10,8 +10,7 @@ from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
 
-SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "release": of.release}
-SAMPLED["interpolation"] = of.interpolation
+SAMPLED: dict[str, Callable[[of.Judged], Found]] = {"samples": of.samples, "interpolation": of.interpolation}
 
 MANY = 24  # classes above which what takes ten times as long as samples, or grows with their pairs, is left out
 
@@ -31,11 +30,9 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
     if subject.model.targets is None:
         return {}
     classes, guided = len(subject.model.classes), isinstance(subject.model.network, GuidedUNet)
-    images = {"samples": n * classes + of.LARGE * len(of.shown_large(subject))}
+    images = {"samples": n * classes}
     if subject.patches.patch < SMALLEST:
         return images  # which can be looked at, but not judged
-    if guided and classes <= MANY:
-        images["release"] = of.FEW * classes * (1 + len(of.RELEASES))
     if guided and classes > 1:
         images["interpolation"] = of.FEW * of.ALPHAS * min(of.PAIRS, classes * (classes - 1) // 2)
     return images

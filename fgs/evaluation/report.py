@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fgs.evaluation.denoising import Found
 from fgs.evaluation.page import Section, Table
-from fgs.evaluation.samples import COLUMNS, FEW, UNCHANGED
+from fgs.evaluation.samples import COLUMNS, FEW
 from fgs.images.model import Model
 from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
@@ -25,14 +25,8 @@ def describe(model: Model, how: HowToSample) -> str:
 
 def sections(found: Found, folder: Path, of: str) -> list[Section]:
     """Make the sections of what was measured of some classes; the figures are in the folder."""
-    makers = {
-        "denoising": _denoising,
-        "concentration": _concentration,
-        "embedding": _embedding,
-        "samples": _samples,
-        "interpolation": _interpolation,
-        "release": _release,
-    }
+    makers = {"denoising": _denoising, "concentration": _concentration, "embedding": _embedding}
+    makers |= {"samples": _samples, "interpolation": _interpolation}
     made = [make(found[name], folder) for name, make in makers.items() if name in found]
     return [section._replace(title=f"{section.title}: {of}") for section in made]
 
@@ -87,7 +81,6 @@ def _samples(found: Found, folder: Path) -> Section:
         Table(["class", *map(_words, COLUMNS)], rows),
     ]
     figures = {"Real patches and samples": folder / "samples.png"}
-    figures["Samples of twice the size trained on"] = folder / "large.png"
     return Section("Samples (Fig. 7)", text, tables, figures)
 
 
@@ -117,21 +110,3 @@ def _interpolation(found: Found, folder: Path) -> Section:
     )
     figures = {"Between two classes": folder / "interpolation.png"}
     return Section("Interpolation (Fig. 8)", text, [Table(header, rows)], figures)
-
-
-def _release(found: Found, folder: Path) -> Section:
-    header = ["class", "distance of φ", "free below σ", *(f"hit, σ = {level}" for level in found["hits"])]
-    rows = [
-        [name, distance, free, *(row[y] for row in found["hits"].values())]
-        for y, ((name, free), distance) in enumerate(zip(found["classes"].items(), found["nearest"], strict=True))
-    ]
-    text = (
-        "Guidance ends below σ, and the network goes on without φ, as it was also trained to. Free below: the largest "
-        f"σ that costs less than {UNCHANGED:g} of the class hit; it should be larger for classes that are farther from "
-        f"their nearest other (Pearson's r of the two: {found['r'] or 0:.2f}). {FEW} samples a class; classes whose "
-        "guided samples are not hit half the time are left out. All start around the mean of the mixture: φ alone "
-        "tells the class."
-    )
-    drawn = folder / "release.png"
-    figures = {"Letting go": drawn} if drawn.exists() else {}
-    return Section("Letting go (Fig. 13)", text, [Table(header, rows)], figures)

@@ -1,4 +1,4 @@
-"""Samples: are they right, and how far does φ carry (Fig. 7 to 13)?
+"""Samples: are they right, and how far does φ carry (Fig. 7, 8)?
 
 They are judged by texture statistics, which know nothing of the network.
 """
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from fgs.evaluation.denoising import Found, Subject
-from fgs.figures import image_grid, scatter
-from fgs.guidance import Released
+from fgs.figures import image_grid
 from fgs.images import Patches
 from fgs.images.conditions import Advance, Condition, sample_rows
 from fgs.images.samplers import HowToSample
@@ -22,12 +21,9 @@ from fgs.measures.copies import correlation_elsewhere, largest_correlation
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 
-LARGE, LARGE_SHOWN = 5, 12  # samples a class of twice the size, and classes of more
 SHOWN = 24  # classes that are drawn, of more
 COPIES = 64  # samples a class that are searched for in the training images
-FEW = 32  # samples of each class, or of each place between two, where many are asked for
-RELEASES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)  # noise levels at which guidance ends
-UNCHANGED = 0.1  # loss of class hit that counts as none: two sd of its difference between two sets of `FEW`
+FEW = 32  # samples of each place between two classes
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
 ALIKE = 0.2  # by so much the diversity of samples may differ from that of real patches
 ENOUGH = 256  # real crops of a class for the judge
@@ -66,9 +62,9 @@ class Judged:
     n: int
     advance: Advance
 
-    def draw(self, score: ProjectedScore, condition: Condition, n: int, scale: int = 1) -> Tensor:
-        """Sample n images, `scale` times as large as trained on, for every row of a condition: (rows, n, C, H, W)."""
-        size = scale * self.subject.patches.patch
+    def draw(self, score: ProjectedScore, condition: Condition, n: int) -> Tensor:
+        """Sample n images for every row of a condition: (rows, n, C, H, W)."""
+        size = self.subject.patches.patch
         sampler, score = self.how.build(), self.how.cast(score)
         return sample_rows(score, condition, n, sampler, (size, size), self.how.seed, self.advance)
 
@@ -93,7 +89,6 @@ def samples(judged: Judged) -> Found:
     }
     shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
     image_grid(shown, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
-    _draw_large(judged)
     summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
     for key in ("nearest", "real_nearest") if judged.judge else ():
         summary[f"{key}_own"] = sum(found[key] == name for name, found in classes.items()) / len(classes)
@@ -130,25 +125,6 @@ def _copies(subject: Subject, y: int, x: Tensor, seed: int) -> Found:
     }
 
 
-def shown_large(subject: Subject) -> tuple[str, ...]:
-    """Return the classes of which samples of twice the size are drawn."""
-    return subject.model.classes[:: -(-len(subject.model.classes) // LARGE_SHOWN)]
-
-
-def _draw_large(judged: Judged) -> None:
-    """Draw samples of twice the size trained on, beside a real patch of that size where a class has one (Fig. 7)."""
-    subject, size, names = judged.subject, 2 * judged.subject.patches.patch, shown_large(judged.subject)
-    drawn = judged.draw(subject.model.network, subject.model.condition(names), LARGE, scale=2)
-    x = {subject.model.classes.index(name): part for name, part in zip(names, drawn, strict=True)}
-    rows = {}
-    for y, name in ((y, subject.model.classes[y]) for y in x):
-        real = max(subject.patches.training_regions(y), key=lambda region: min(region.shape[1:]))
-        blank = torch.ones_like(x[y][:1])
-        shown = real[None, :, :size, :size] if min(real.shape[1:]) >= size else blank
-        rows[name] = torch.cat([shown, x[y]])
-    image_grid(rows, ["real"] + ["sample"] * LARGE, "", subject.folder / "large.png")
-
-
 def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
     """Summarise `Quality` over the classes; a measure that is nowhere finite, as of flat pictures, is None."""
 
@@ -165,37 +141,6 @@ def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | N
         "diversity_least": over("diversity", torch.min),
         "diversity_most": over("diversity", torch.max),
         "diversity_right": over("diversity", lambda values: ((values - 1).abs() <= ALIKE).double().mean()),
-    }
-
-
-def release(judged: Judged) -> Found:
-    """How early guidance can end (Fig. 13): class hit when it ends at each σ, and the largest σ that changes nothing.
-
-    Section 3 predicts that it can end the earlier, the farther a class is from its nearest other one. All classes start
-    around the mean of the mixture, as in Algorithm 1: a start around its own tells a dark class without any guidance.
-    """
-    model = judged.subject.model
-    assert model.targets is not None
-    condition = model.condition()._replace(mean=model.mean.expand_as(model.means), covariance=None)
-    hits = {}
-    for level in (0.0, *RELEASES):
-        x = judged.draw(Released(model.network, model.network, level), condition, FEW)
-        hits[level] = [found["hit"] for found in judged.classes(x).values()]
-    free: list[float | None] = []
-    for y in range(len(model.classes)):
-        if hits[0.0][y] < 0.5:
-            free.append(None)  # there is nothing to lose
-            continue
-        kept = [level for level in RELEASES if hits[level][y] < hits[0.0][y] - UNCHANGED]
-        free.append(max((level for level in (0.0, *RELEASES) if level < min(kept, default=1.0)), default=0.0))
-    distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
-    points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
-    r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
-    labels = ("distance of φ to the nearest other class", "largest σ at which to let go")
-    if points:
-        scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
-    return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
-        "hits": {f"{level:g}": row for level, row in hits.items()}
     }
 
 

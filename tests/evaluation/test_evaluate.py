@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from html import escape
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +19,7 @@ from fgs.images.run import Run
 from fgs.images.samplers import HowToSample
 
 QUICK = ("--steps", 8, "--beta", 0.9, "--n", 6)
-FIGURES = ("denoising", "concentration", "embedding", "samples", "large")
+FIGURES = ("denoising", "concentration", "embedding", "samples")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +43,7 @@ def test_everything_is_measured(report, run):
     found = json.loads((report / "report.json").read_text())
     classes = load_model(run["features"]).classes
     assert set(found["denoising"]["psnr"]) == {"none", "right", "wrong"}
-    assert set(found["samples"]["classes"]) == set(found["release"]["classes"]) == set(classes)
+    assert set(found["samples"]["classes"]) == set(classes)
     unseen = found["unseen"]["samples"]
     assert len(unseen["classes"]) == 2
     assert not set(unseen["classes"]) & set(classes)
@@ -62,9 +61,9 @@ def test_the_report_holds_its_figures_and_asks_for_nothing(report):
     page = (report / "report.html").read_text()
     drawn = {path.read_bytes() for path in report.rglob("*.png")}
     assert {base64.b64decode(data) for data in re.findall(r"base64,([^\"]+)", page)} == drawn
-    names = {path.stem for path in report.glob("*.png")} - {"release"}  # where guidance is good enough to be let go
+    names = {path.stem for path in report.glob("*.png")}
     assert names == {*FIGURES, "interpolation"}
-    assert {path.stem for path in (report / "unseen").glob("*.png")} - {"release"} <= names
+    assert {path.stem for path in (report / "unseen").glob("*.png")} <= names
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "<script" not in page
 
@@ -178,23 +177,3 @@ def test_the_page_fits_the_screen(report, tmp_path, width):
     inner, outer, broken = map(int, re.search(r"width (\d+) of (\d+), broken (\d+)", done.stdout).groups())
     assert (inner, outer, broken) == (width, width, 0)
     assert "CONSOLE" not in done.stderr
-
-
-def test_release_starts_where_no_class_is_told(run, tmp_path):
-    """From around the mean of the mixture, whatever the class; everything else from around its own."""
-    model, asked = load_model(run["features"]), []
-
-    def draw(score, condition, n):
-        asked.append(condition)
-
-    judged = SimpleNamespace(
-        subject=SimpleNamespace(model=model, folder=tmp_path),
-        draw=draw,
-        classes=lambda x: {name: {"hit": 1.0} for name in model.classes},
-    )
-    sampled.release(judged)
-    assert len(asked) == 1 + len(sampled.RELEASES)
-    for condition in asked:
-        assert torch.equal(condition.phi, model.targets)
-        torch.testing.assert_close(condition.mean, model.means.mean(0).expand_as(model.means))
-    assert model.condition().mean.std() > 0.01
