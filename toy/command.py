@@ -28,9 +28,6 @@ class Toy:
     """Sample one class of an exact Gaussian mixture by every kind of guidance, and measure the samples.
 
     Two tables: at --beta, where noise is injected on the way, and at β = 1, where none is and guidance fails.
-
-    Raises:
-        ValueError: two options contradict each other; the message begins with the name of one.
     """
 
     config: ToyConfig = field(default_factory=ToyConfig)

@@ -39,14 +39,7 @@ def draw_together(
 ) -> dict[str, Outcome]:
     """Sample class y by every method, from the same start and with the same noise.
 
-    Args:
-        methods: by name.
-        y: the class.
-        mixture: gives the start, and the dtype of the samples.
-        sampler: the same for all.
-        n: how many samples.
-        seed: of start and noise.
-        advance: told of the steps done.
+    The mixture gives the start, and the dtype of the samples; `advance` is told of the steps done.
     """
     parts = []
     for part, first in enumerate(range(0, n, ROWS)):

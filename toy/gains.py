@@ -80,14 +80,10 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
 
 
 def relative_variance(ratio: Tensor, beta: float) -> Tensor:
-    """Return the variance V of a class that was forced by K = c/v, in that of p_σ, v = λ² + σ².
+    """Return the variance V of a class that was forced by K = c/v, in that of p_σ, v = λ² + σ², with `ratio` v/v_c.
 
     For h → 0 it obeys dV/dv = ((1 + c)V/v − (1 − β))/β: while forced V/v comes to κ = (1 − β)/(1 + c − β),
     and with c = 0 it goes back to 1 as (v/v_c)^{1/β − 1}. At β = 1 there is no way back.
-
-    Args:
-        ratio: v/v_c, what is left of v since the release.
-        beta: β of the sampler.
     """
     kept = max((1 - beta) / (1 + STRENGTH - beta), TINY)
     return 1 - (1 - kept) * ratio ** (1 / beta - 1)

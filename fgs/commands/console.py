@@ -41,8 +41,7 @@ def warn_of(skipped: Iterable[object]) -> None:
 def usage_errors(data: str = "--data") -> Iterator[None]:
     """Make of what is raised about the options, and what they name, one line on stderr and exit code 2.
 
-    Args:
-        data: option whose folder is read here.
+    `data` is the option whose folder is read here.
     """
     try:
         yield
@@ -60,10 +59,7 @@ def usage_errors(data: str = "--data") -> Iterator[None]:
 def results_in(out: Path, new: bool = True, option: str = "--out") -> Iterator[Path]:
     """Give a folder to write results into; what goes wrong in it is a line on stderr, and leaves nothing empty there.
 
-    Args:
-        out: the folder.
-        new: refuse one that holds anything.
-        option: that named it.
+    A folder that holds anything is refused if it should be `new`; `option` named it.
     """
     try:
         with output_folder(out, new):

@@ -45,11 +45,7 @@ def headings() -> list[Heading]:
 
 
 def find_heading(number: int) -> Heading:
-    """Return the heading of lesson `number`.
-
-    Raises:
-        ValueError: there is no such lesson.
-    """
+    """Return the heading of lesson `number`."""
     found = {heading.number: heading for heading in headings()}
     if number not in found:
         raise ValueError(

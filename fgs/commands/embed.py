@@ -22,11 +22,7 @@ NEAREST = 3  # classes named for an image
 
 @dataclass(frozen=True)
 class Embed:
-    """Compute φ of images, each the mean over its patches, and name the classes nearest to them.
-
-    Raises:
-        ValueError: an option is out of range; the message begins with its name.
-    """
+    """Compute φ of images, each the mean over its patches, and name the classes nearest to them."""
 
     run: Annotated[Path, Argument("Folder of a run, or a checkpoint; `shipped` for the model that ships.")]
     images: Annotated[tuple[Path, ...], Argument("Image files.")]

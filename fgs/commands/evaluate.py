@@ -36,11 +36,7 @@ _output = partial(Option, panel="Output")
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a trained run: denoising, features, and samples against real patches.
-
-    Raises:
-        ValueError: an option is out of range; the message begins with its name.
-    """
+    """Measure a trained run: denoising, features, and samples against real patches."""
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
     data: Annotated[tuple[Path, ...], Option("Folder with the images trained on; that of the run if left out.")] = ()
@@ -79,11 +75,7 @@ def evaluate(asked: Evaluate) -> None:
 
 
 def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
-    """Return what is evaluated, with the folders for its figures: classes trained on, where they are, and unseen ones.
-
-    Raises:
-        ValueError: neither is there; the message begins with the option.
-    """
+    """Return what is evaluated, with folders for its figures: classes trained on, where they are, and unseen ones."""
     if model.recipe.clusters and not asked.unseen:
         raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
     data = None if model.recipe.clusters else asked.data or _folders(asked.run, model, needed=not asked.unseen)

@@ -12,11 +12,7 @@ from fgs.images.patches import write_textures
 
 @dataclass(frozen=True)
 class Textures:
-    """Draw the library's own synthetic textures, as photographs to train on.
-
-    Raises:
-        ValueError: an option is out of range; the message begins with its name.
-    """
+    """Draw the library's own synthetic textures, as photographs to train on."""
 
     folder: Annotated[Path, Argument("New folder for the images.", metavar="DIR")]
     classes: Annotated[int, Option("How many; families come again with other looks.")] = 16

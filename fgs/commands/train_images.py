@@ -30,11 +30,7 @@ _run = partial(Option, panel="Run")
 
 @dataclass(frozen=True)
 class TrainImages:
-    """Train the network on patches of images: Algorithm 2, or a baseline of the same size.
-
-    Raises:
-        ValueError: two options exclude each other; the message begins with the name of one.
-    """
+    """Train the network on patches of images: Algorithm 2, or a baseline of the same size."""
 
     recipe: Recipe = field(default_factory=Recipe)
     out: Annotated[Path, _run("New folder for weights, metrics and pictures.")] = Path("run")
@@ -53,11 +49,7 @@ class TrainImages:
             raise ValueError("resume: goes on in its own folder; leave out --out and --dry-run")
 
     def started(self) -> "TrainImages":
-        """Return it with what the weights to start at settle.
-
-        Raises:
-            ValueError: there are none, or other settings are asked for; the message begins with the option.
-        """
+        """Return it with what the weights to start at settle."""
         if self.recipe.from_ is None or self.resume:
             return self
         model = load_model(Path(self.recipe.from_), "from")

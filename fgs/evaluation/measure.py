@@ -39,14 +39,7 @@ def images_of(subject: Subject, n: int) -> dict[str, int]:
 
 
 def measure_samples(subject: Subject, how: HowToSample, n: int, advance: Callable[[str, int], None]) -> Found:
-    """Draw the samples of `images_of` and judge them.
-
-    Args:
-        subject: what is evaluated.
-        how: sampler and seed.
-        n: samples of a class.
-        advance: told of the name of the measure and of the images of every call of the network.
-    """
+    """Draw the samples of `images_of` and judge them; `advance` is told of the images of every call, by measure."""
     judge = of.fit_judge(subject.patches, max(of.ENOUGH, n)) if subject.patches.patch >= SMALLEST else None
     return {
         name: SAMPLED[name](of.Judged(subject, judge, how, n, partial(advance, name))) for name in images_of(subject, n)

@@ -35,17 +35,7 @@ class Section(NamedTuple):
 
 
 def write_report(path: Path, title: str, lead: str, sections: Iterable[Section]) -> None:
-    """Write the report, atomically.
-
-    Args:
-        path: file to write.
-        title: of the page.
-        lead: what was evaluated, in a sentence.
-        sections: in their order; every figure goes in by its caption.
-
-    Raises:
-        OSError: a figure cannot be read, or the file not written.
-    """
+    """Write the report, atomically; `lead` is a sentence under the title, and figures go in by their captions."""
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',

@@ -49,15 +49,7 @@ def scatter(
     path: Path,
     scale: str = "log",
 ) -> None:
-    """Draw points, and lines of the slopes given by name.
-
-    Args:
-        points: (x, y) each.
-        slopes: of lines through the origin.
-        labels: of the axes.
-        path: file to write, atomically.
-        scale: of both axes, "log" or "linear".
-    """
+    """Draw points (x, y), and lines through the origin of the slopes given by name; both axes are "log" or "linear"."""
     figure = new_figure(*SIZE)
     axes = figure.subplots()
     x, y = np.array(points).T

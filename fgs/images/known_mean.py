@@ -40,11 +40,7 @@ class KnownMean:
         return torch.cat([phi, mean.flatten(1), covariance.flatten(1)], 1)
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-        """Return the score, the shape of x; arguments as in `ProjectedScore`, both required.
-
-        Raises:
-            ValueError: φ or σ is left out.
-        """
+        """Return the score, the shape of x; arguments as in `ProjectedScore`, both required."""
         if phi is None or sigma is None:
             raise ValueError("phi: is needed, and sigma, to know how much of the mean is noise")
         N, C = x.shape[:2]

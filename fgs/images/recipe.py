@@ -65,11 +65,7 @@ _data, _method, _networks = (partial(Option, panel=panel) for panel in ("Data", 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train on what: the options of `fgs train-images` that a run keeps.
-
-    Raises:
-        ValueError: a setting is out of range; the message begins with its name.
-    """
+    """What to train on what: the options of `fgs train-images` that a run keeps."""
 
     data: Annotated[
         tuple[str, ...], _data("Folder with a class an image or folder, or an image; drawn if unsaid.")
@@ -142,11 +138,7 @@ class Recipe:
         return cls(**{**known, "data": tuple(stored["data"]), "class_": tuple(stored["class_"])})
 
     def from_weights(self, model: "Recipe", given: Collection[str]) -> "Recipe":
-        """Return it with what weights to start at, of the recipe `model`, settle, and else what was given.
-
-        Raises:
-            ValueError: something else is asked for; the message begins with its name.
-        """
+        """Return it with what weights to start at, of the recipe `model`, settle, and else what was given."""
         for name in ("preset", "color", "guidance"):
             if name in given and getattr(self, name) != getattr(model, name):
                 raise ValueError(f"{name}: --from has {getattr(model, name)}; leave it out")
@@ -156,11 +148,7 @@ class Recipe:
         return Recipe(**(kept | lower | own))
 
     def on_this_machine(self) -> "Recipe":
-        """Return the recipe with the device and the precision that "auto" stands for here.
-
-        Raises:
-            ValueError: the device asked for is not here.
-        """
+        """Return the recipe with the device and the precision that "auto" stands for here."""
         check_device(self.device)
         device = best_device() if self.device == "auto" else self.device
         precision = best_precision(device) if self.precision == "auto" else self.precision
@@ -182,10 +170,6 @@ class Recipe:
 
     def build_loss(self, stream: Stream, classes: int) -> Loss:
         """Return the loss of a batch of pairs: Algorithm 2 guided by features, Algorithm 4 unguided.
-
-        Args:
-            stream: draws the pairs.
-            classes: K, of labels.
 
         Raises:
             ValueError: the batch cannot be divided among the processes.

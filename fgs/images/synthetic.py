@@ -44,11 +44,7 @@ STYLE, IMAGE = range(2)  # what a seed is used for
 
 
 def draw_textures(count: int = 16, seed: int = 0) -> list[Texture]:
-    """Draw textures: every family once, then every family again with another size, orientation and colours.
-
-    Raises:
-        ValueError: count is not positive.
-    """
+    """Draw textures: every family once, then every family again with another size, orientation and colours."""
     if count < 1:
         raise ValueError(f"classes: must be at least 1, got {count}")
     families = list(FAMILIES)

@@ -58,9 +58,6 @@ class TextureJudge:
         """Take crops of every class from what was trained on and from what was held out, (K, n, C, H, W) each.
 
         n should be no less than the number of samples to be judged, whose floor takes as many held-out crops.
-
-        Raises:
-            ValueError: the crops are too small for the statistics.
         """
         reference, other = (torch.stack([texture_statistics(x) for x in part.cpu()]) for part in (training, held_out))
         flat = reference.flatten(0, 1)

@@ -31,9 +31,6 @@ def texture_statistics(x: Tensor) -> Tensor:
 
     Returns:
         (N, S) float64; S = 66 for C = 1 and 75 for C = 3.
-
-    Raises:
-        ValueError: the images are too small.
     """
     if min(x.shape[-2:]) < SMALLEST:
         raise ValueError(f"x: needs at least {SMALLEST} pixels a side, got {x.shape[-1]} × {x.shape[-2]}")

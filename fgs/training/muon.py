@@ -52,11 +52,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take a step.
-
-        Raises:
-            ValueError: a closure is given, which is for optimisers that search along a line.
-        """
+        """Take a step."""
         if closure is not None:
             raise ValueError("closure: this optimiser takes none")
         for group in self.param_groups:
