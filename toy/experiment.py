@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -41,28 +42,18 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Stage2:
-    """What there is to see of trained networks, beside their rows.
-
-    Attributes:
-        learned: the networks.
-        embedding: their features measured; None without the feature-guided network, like `classes`.
-        classes: samples (n, d) of every class, guided by its centroid.
-    """
-
-    learned: Learned
-    embedding: Embedding | None
-    classes: list[Tensor]
-
-
-@dataclass(frozen=True)
 class ToyResult:
-    """What `run_toy` found: the first block at the β asked for, the second, if any, at β = 1."""
+    """What `run_toy` found: the first block at the β asked for, the second, if any, at β = 1.
+
+    Beside networks stand the features of the guided one, measured, and its samples (n, d) of every class.
+    """
 
     config: ToyConfig
     judge: Judge
     blocks: list[Block]
-    stage2: Stage2 | None = None
+    learned: Learned | None = None
+    embedding: Embedding | None = None
+    classes: Sequence[Tensor] = ()
 
     def metrics(self) -> dict[str, Any]:
         """Everything measured, as plain numbers for JSON."""
@@ -79,12 +70,12 @@ class ToyResult:
         result: dict[str, Any] = {"config": config, "floor": floor, "methods": _plain(first.rows)}
         for block in self.blocks[1:]:
             result["methods_beta_1"] = _plain(block.rows)
-        if self.stage2:
-            learned, seed = self.stage2.learned, self.config.seed
-            found = {name: labels.metrics(self.judge.mixture, seed) for name, labels in learned.found.items()}
-            result["training"] = {name: of | found.get(name, {}) for name, of in learned.training.items()}
-            if self.stage2.embedding:
-                result["embedding"] = self.stage2.embedding.metrics()
+        if self.learned:
+            found = self.learned.found.items()
+            agreement = {name: labels.metrics(self.judge.mixture, self.config.seed) for name, labels in found}
+            result["training"] = {name: of | agreement.get(name, {}) for name, of in self.learned.training.items()}
+        if self.embedding:
+            result["embedding"] = self.embedding.metrics()
         return result
 
 
@@ -110,24 +101,24 @@ def run_toy(
     judge, sampler = prepare(config)
     samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
     blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
-    stage2 = _see_classes(config, judge.mixture, sampler, learned, advance) if learned else None
-    return ToyResult(config, judge, blocks, stage2)
+    result = ToyResult(config, judge, blocks, learned)
+    if learned is None or "guided" not in learned.networks:
+        return result
+    classes = _see_classes(config, judge.mixture, sampler, learned, advance)
+    return replace(result, embedding=measure_embedding(learned, judge.mixture, config.seed), classes=classes)
 
 
 def _see_classes(
     config: ToyConfig, mixture: GaussianMixture, sampler: ToySampler, learned: Learned, advance: Advance
-) -> Stage2:
-    if "guided" not in learned.networks:
-        return Stage2(learned, None, [])
+) -> list[Tensor]:
+    """Sample every class, guided by its centroid; none if one did not converge, as the row of the method says."""
     n, single = min(config.samples, CLASS_SAMPLES), mixture.to(torch.float32)
     drawn: list[Outcome] = []
     for y in range(mixture.K):
         method = {"learned": learned.method("learned", mixture, y, config.seed)}
         drawn += draw_together(method, y, single, sampler, n, config.seed, advance).values()
     classes = [found.x.to(mixture.means) for found in drawn if isinstance(found, Drawn)]
-    if len(classes) < mixture.K:  # the row of the method says why
-        classes = []
-    return Stage2(learned, measure_embedding(learned, mixture, config.seed), classes)
+    return classes if len(classes) == mixture.K else []
 
 
 def prepare(config: ToyConfig) -> tuple[Judge, ToySampler]:

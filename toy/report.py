@@ -9,9 +9,10 @@ from rich.table import Table
 
 from fgs.common.files import atomic, write_text
 from fgs.common.text import json_text
-from toy.experiment import Block, Stage2, ToyResult
+from toy.experiment import Block, ToyResult
 from toy.figures import save_panels
 from toy.learned.figures import save_classes, save_embedding
+from toy.learned.scores import Learned
 
 
 def save_toy(result: ToyResult, folder: Path) -> None:
@@ -28,9 +29,9 @@ def save_toy(result: ToyResult, folder: Path) -> None:
         np.savez_compressed(temporary, **arrays)
     write_text(folder / "metrics.json", json_text(result.metrics()) + "\n")
     save_panels(result, folder / "figure.png")
-    if result.stage2 and result.stage2.classes:
-        save_classes(result, result.stage2, folder / "classes.png")
-        save_embedding(result, result.stage2, folder / "embedding.png")
+    if result.classes:
+        save_classes(result, folder / "classes.png")
+        save_embedding(result, folder / "embedding.png")
 
 
 def print_toy(result: ToyResult) -> None:
@@ -53,24 +54,22 @@ def print_toy(result: ToyResult) -> None:
     if judge.energy_floor is not None:
         floors += f", energy distance at σ_∞ {judge.energy_floor:.3g} (N = {len(judge.smoothed[0])})"
     console.print(floors + ". One set of true samples scatters about 1 by ±.4.", highlight=False)
-    if result.stage2:
-        console.print(_networks(result.stage2), highlight=False)
+    if result.learned:
+        console.print(_networks(result.learned, result), highlight=False)
         for name, of in result.metrics()["training"].items():
             if "nmi" in of:
                 agree = f"classes found without labels: NMI {of['nmi']:.3f}, purity {of['purity']:.4f}"
                 console.print(f"{name}, {of['clusters']} {agree}.", highlight=False)
 
 
-def _networks(stage2: Stage2) -> str:
+def _networks(learned: Learned, result: ToyResult) -> str:
     """Say in a line or two how the networks were trained, and what their features are like."""
-    blind = not any(network.sigma_input for network in stage2.learned.networks.values())
-    trained = (
-        f"{name} {record['steps']:.0f} steps in {record['seconds']:.0f} s"
-        for name, record in stage2.learned.training.items()
-    )
+    blind = not any(network.sigma_input for network in learned.networks.values())
+    records = learned.training.items()
+    trained = (f"{name} {record['steps']:.0f} steps in {record['seconds']:.0f} s" for name, record in records)
     text = f"Networks, {'blind to σ' if blind else 'given σ'}: {', '.join(trained)}."
-    if stage2.embedding:
-        metrics = stage2.embedding.metrics()
+    if result.embedding:
+        metrics = result.embedding.metrics()
         text += (
             f"\nFeatures: nearest centroid right for {metrics['nearest_mean_accuracy']:.2%} of samples; spread towards "
             f"another class at most {metrics['separation_ratio_worst']:.4f} of the distance, squared (Eq. 5)"

@@ -45,9 +45,9 @@ def test_even_a_tiny_network_guides_to_the_class(result):
 
 
 def test_every_class_is_sampled_from_one_network(result):
-    assert [tuple(x.shape) for x in result.stage2.classes] == [(400, 16)] * 3
+    assert [tuple(x.shape) for x in result.classes] == [(400, 16)] * 3
     mixture = result.judge.mixture
-    for y, x in enumerate(result.stage2.classes):
+    for y, x in enumerate(result.classes):
         assert (torch.cdist(x, mixture.means).argmin(1) == y).double().mean() > 0.95
 
 
@@ -150,7 +150,7 @@ def test_only_networks_that_are_needed_are_trained_and_used(tiny):
     label_only = run_toy(
         replace(CONFIG, methods=("label",)), learned=replace(tiny, networks={"label": tiny.networks["label"]})
     )
-    assert label_only.stage2.embedding is None
+    assert label_only.embedding is None
     with pytest.raises(ValueError, match="needs trained networks"):
         run_toy(replace(CONFIG, methods=("label",)))
 

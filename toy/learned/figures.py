@@ -12,10 +12,11 @@ from fgs.embedding import EuclideanFit
 from fgs.figures import CLASS_COLOURS, COLOURS, OTHER, TRUTH, new_figure, save_figure
 from fgs.noise import seeded
 from toy.drawing import draw_toy_start
-from toy.experiment import Stage2, ToyResult
+from toy.experiment import ToyResult
 from toy.figures import Panel, along, density, panel_grid
 from toy.geometry import class_axis
 from toy.learned.embedding import Embedding
+from toy.learned.scores import Learned
 
 PATHS, DRAWN, CLEAN = 60, 60, 200  # trajectories, about how many of their steps are drawn, and samples, of each class
 FEW = 3  # single paths drawn of each class
@@ -23,11 +24,11 @@ FIG5_CLASSES = 5  # with fewer there are too few pairs to see a line
 PLOTTED = 43  # what the seed is used for
 
 
-def save_classes(result: ToyResult, stage2: Stage2, path: Path) -> None:
+def save_classes(result: ToyResult, path: Path) -> None:
     """Write a histogram of guided samples for each class against its true density (Fig. 6)."""
     mixture, sigma_inf = result.judge.mixture, result.judge.sigma_inf
     panels = []
-    for y, x in enumerate(stage2.classes):
+    for y, x in enumerate(result.classes):
         axis = class_axis(mixture, y)
         positions = along(mixture, y, axis, x)
         note = f"mean {positions.mean():+.2f} λ, sd {positions.std():.2f} λ"
@@ -39,14 +40,15 @@ def save_classes(result: ToyResult, stage2: Stage2, path: Path) -> None:
     panel_grid(path, {f"β = {beta:g}": panels}, panels[0].truth, title, "u·(x − m_y) / λ")
 
 
-def save_embedding(result: ToyResult, stage2: Stage2, path: Path) -> None:
+def save_embedding(result: ToyResult, path: Path) -> None:
     """Write the trajectories in feature space (Fig. 1, right) and, from five classes on, d² against φ (Fig. 5)."""
-    embedding = stage2.embedding
+    embedding, learned = result.embedding, result.learned
     assert embedding
+    assert learned
     charts = 2 if result.config.components >= FIG5_CLASSES else 0
     figure = new_figure(5.2 + 3.6 * charts, 4.4)
     axes = figure.subplots(1, 1 + charts, squeeze=False, width_ratios=[5.2, *[3.6] * charts])[0]
-    _draw_paths(axes[0], result, stage2, embedding)
+    _draw_paths(axes[0], result, learned, embedding)
     if charts:
         kinds = ((embedding.exact, "exact scores", "exact"), (embedding.learned, "projected scores", "learned"))
         for axis, (d2, label, name), fit in zip(axes[1:], kinds, embedding.fit(), strict=True):
@@ -70,21 +72,21 @@ def _draw_distances(axis: Axes, between: Tensor, d2: Tensor, fit: EuclideanFit, 
     axis.tick_params(labelsize=7)
 
 
-def _draw_paths(axis: Axes, result: ToyResult, stage2: Stage2, embedding: Embedding) -> None:
+def _draw_paths(axis: Axes, result: ToyResult, learned: Learned, embedding: Embedding) -> None:
     """Draw φ(x_σ) on its way in the plane of the centroids: the mean path of each class thick, some paths thin."""
     mixture, seed = result.judge.mixture, result.config.seed
     mean, plane = _plane(embedding.centroids)
     for y, centroid in enumerate(embedding.centroids):
         colour = CLASS_COLOURS[y % len(CLASS_COLOURS)]
-        guided = (_path(result, stage2, centroid) - mean) @ plane
+        guided = (_path(result, learned, centroid) - mean) @ plane
         x = mixture.sample(CLEAN, y, generator=seeded(seed, PLOTTED, y))
-        clean = (stage2.learned.features(x) - mean) @ plane
+        clean = (learned.features(x) - mean) @ plane
         axis.plot(*guided[:, :FEW].permute(2, 0, 1).numpy(), color=colour, lw=0.5, alpha=0.5)
         axis.plot(*guided.mean(1).T.numpy(), color=colour, lw=2)
         axis.plot(*clean.T.numpy(), ".", ms=2, mew=0, color=colour)
         place = ((centroid - mean) @ plane).tolist()
         axis.plot(*place, "o", ms=8, mec=TRUTH, mfc=colour, label=f"class {y}", zorder=5)
-    unguided = (_path(result, stage2, None)[:, :FEW] - mean) @ plane
+    unguided = (_path(result, learned, None)[:, :FEW] - mean) @ plane
     axis.plot(*unguided.permute(2, 0, 1).numpy(), color=TRUTH, lw=0.5, alpha=0.6, zorder=4)
     axis.plot([], [], color=TRUTH, lw=0.8, label="unguided")
     axis.legend(fontsize=7, ncols=3)
@@ -94,14 +96,14 @@ def _draw_paths(axis: Axes, result: ToyResult, stage2: Stage2, embedding: Embedd
     axis.tick_params(labelsize=7)
 
 
-def _path(result: ToyResult, stage2: Stage2, phi: Tensor | None) -> Tensor:
+def _path(result: ToyResult, learned: Learned, phi: Tensor | None) -> Tensor:
     """φ(x_σ) on the way, (steps, n, F). Without φ the guided network's own s(x, 0) is followed."""
     judge, sampler = result.judge, replace(result.blocks[0].sampler, denoise_last=False)
     generator = seeded(result.config.seed, PLOTTED, judge.mixture.K)
     x = draw_toy_start(judge.target, judge.mixture, PATHS, sampler, generator)
-    steps = list(sampler.iterate(stage2.learned.score("guided"), x, phi, generator))
+    steps = list(sampler.iterate(learned.score("guided"), x, phi, generator))
     steps = steps[:: max(1, len(steps) // DRAWN)]
-    return torch.stack([stage2.learned.features(step.x, step.sigma) for step in steps])
+    return torch.stack([learned.features(step.x, step.sigma) for step in steps])
 
 
 def _plane(centroids: Tensor) -> tuple[Tensor, Tensor]:
