@@ -50,15 +50,10 @@ def nearest_mean(phi: Tensor, centroids: Tensor) -> Tensor:
 
 
 class Separation(NamedTuple):
-    """How far apart classes are in φ, and how much they spread that way (Eq. 5, Fig. 4).
+    """How far apart classes are in φ, and how much they spread that way (Eq. 5, Fig. 4)."""
 
-    Attributes:
-        between: (K, K) ‖φ_y − φ_y'‖².
-        within: (K, K) E_{p_y}⟨d̂, φ_y − φ(x)⟩², with d̂ the unit vector from φ_y' to φ_y.
-    """
-
-    between: Tensor
-    within: Tensor
+    between: Tensor  # (K, K) ‖φ_y − φ_y'‖²
+    within: Tensor  # (K, K) E_{p_y}⟨d̂, φ_y − φ(x)⟩², with d̂ the unit vector from φ_y' to φ_y
 
     @property
     def ratio(self) -> Tensor:
@@ -165,17 +160,11 @@ def feature_metric(
 
 
 class EuclideanFit(NamedTuple):
-    """How well d² of the densities follows the squared distance of the features (Eq. 6, Fig. 5).
+    """How well d² of the densities follows the squared distance of the features (Eq. 6, Fig. 5)."""
 
-    Attributes:
-        r: Pearson's correlation over the pairs of classes.
-        A: least d² / ‖φ_y − φ_y'‖².
-        B: largest; B/A = 1 would be an isometry.
-    """
-
-    r: float
-    A: float
-    B: float
+    r: float  # Pearson's correlation over the pairs of classes
+    A: float  # least d² / ‖φ_y − φ_y'‖²
+    B: float  # largest; B/A = 1 would be an isometry
 
 
 def euclidean_fit(density: Tensor, between: Tensor) -> EuclideanFit:

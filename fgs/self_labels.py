@@ -20,9 +20,6 @@ class Assigner:
         size: of the bank.
         every: pairs after which it is drawn anew.
         once: keep to the clusters that were found first, for an extractor that stays as it is (offline).
-
-    Attributes:
-        clusters: of the last time, None before the first.
     """
 
     def __init__(
@@ -34,7 +31,7 @@ class Assigner:
         once: bool = False,
     ) -> None:
         self.draw, self.K, self.size, self.every, self.once = draw, K, size, every, once
-        self.clusters: Clusters | None = None
+        self.clusters: Clusters | None = None  # of the last time
         self._left = 0
 
     def pairs(

@@ -26,19 +26,12 @@ TRUE = 1  # what the seed is used for
 
 @dataclass(frozen=True)
 class Block:
-    """All methods at one β.
+    """All methods at one β."""
 
-    Attributes:
-        sampler: its settings.
-        start: what the start was drawn from.
-        samples: (N, d) by the name of the method; a method that did not converge is absent.
-        rows: the measures by the same names, "true" first.
-    """
-
-    sampler: ToySampler
-    start: str
-    samples: dict[str, Tensor]
-    rows: dict[str, Row]
+    sampler: ToySampler  # its settings
+    start: str  # what the start was drawn from
+    samples: dict[str, Tensor]  # (N, d) by the name of the method; a method that did not converge is absent
+    rows: dict[str, Row]  # the measures by the same names, "true" first
 
 
 @dataclass(frozen=True)

@@ -31,17 +31,11 @@ class Panel(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What the panels are compared with.
+    """What the panels are compared with."""
 
-    Attributes:
-        grid: (G,) positions along the class direction, in units of λ from the mean of the class.
-        target: (G,) density of the class there.
-        mixture: (G,) density of the whole mixture there.
-    """
-
-    grid: Array
-    target: Array
-    mixture: Array
+    grid: Array  # (G,) positions along the class direction, in units of λ from the mean of the class
+    target: Array  # (G,) density of the class there
+    mixture: Array  # (G,) density of the whole mixture there
 
 
 def panel_grid(

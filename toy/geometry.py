@@ -72,15 +72,10 @@ def mixture_on_line(
 
 
 class ClassAxis(NamedTuple):
-    """The direction in which a class is measured.
+    """The direction in which a class is measured."""
 
-    Attributes:
-        u: (d,) unit vector.
-        width: λ = √(uᵀΣ_y u), the sd of the class along u.
-    """
-
-    u: Tensor
-    width: float
+    u: Tensor  # (d,) unit vector
+    width: float  # λ = √(uᵀΣ_y u), the sd of the class along u
 
 
 def class_axis(mixture: GaussianMixture, y: int) -> ClassAxis:

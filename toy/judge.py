@@ -17,31 +17,18 @@ ENERGY_SETS = 4
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one method; lengths in units of λ unless said, `error` set where it did not converge.
+    """What was measured of one method; lengths in units of λ unless said, `error` set where it did not converge."""
 
-    Attributes:
-        label: what the method is.
-        steps: mean number of updates.
-        class_hit: share of samples in the target class by the posterior at σ_∞.
-        mean_error: error of the mean along u, positive away from the other classes.
-        sd: sd along u.
-        distance: W1 along u to the true samples, in the units of x.
-        distance_over_floor: that, divided by the W1 of true to true samples.
-        energy: energy distance to the target smoothed by σ_∞, in the units of x; None for d = 1.
-        energy_over_floor: likewise divided.
-        error: why there are no samples.
-    """
-
-    label: str
-    steps: float | None = None
-    class_hit: float | None = None
-    mean_error: float | None = None
-    sd: float | None = None
-    distance: float | None = None
-    distance_over_floor: float | None = None
-    energy: float | None = None
-    energy_over_floor: float | None = None
-    error: str | None = None
+    label: str  # what the method is
+    steps: float | None = None  # mean number of updates
+    class_hit: float | None = None  # share of samples in the target class by the posterior at σ_∞
+    mean_error: float | None = None  # error of the mean along u, positive away from the other classes
+    sd: float | None = None  # sd along u
+    distance: float | None = None  # W1 along u to the true samples, in the units of x
+    distance_over_floor: float | None = None  # that, divided by the W1 of true to true samples
+    energy: float | None = None  # energy distance to the target smoothed by σ_∞, in the units of x; None for d = 1
+    energy_over_floor: float | None = None  # likewise divided
+    error: str | None = None  # why there are no samples
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,13 @@ RESULT = "result.json"  # what a lesson leaves in its folder of --out once its c
 
 @dataclass(frozen=True)
 class Heading:
-    """What a lesson says of itself.
+    """What a lesson says of itself."""
 
-    Attributes:
-        number: from 1.
-        name: of its file, without the suffix, as 03_one_family.
-        title: the first line of its docstring, after "Lesson 3: ".
-        claim: the sentence after "Claim: ".
-        path: its file.
-    """
-
-    number: int
-    name: str
-    title: str
-    claim: str
-    path: Path
+    number: int  # from 1
+    name: str  # of its file, without the suffix, as 03_one_family
+    title: str  # the first line of its docstring, after "Lesson 3: "
+    claim: str  # the sentence after "Claim: "
+    path: Path  # its file
 
     def result(self, out: Path) -> dict[str, Any] | None:
         """Return what the lesson measured when it was last run into `out`, None if its claim has not been shown."""

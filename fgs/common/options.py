@@ -16,25 +16,15 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 
 class Option(NamedTuple):
-    """What a command line says of a field.
+    """What a command line says of a field."""
 
-    Attributes:
-        help: what it does.
-        choices: what may be given, as "line|random"; `check_choices` requires one of them.
-        panel: heading in the help under which it stands.
-        flag: its name, where that is not the name of the field: "--json", or "--blind/--sigma-input".
-        metavar: what stands for a value in the help.
-        typed: type of what is typed, where that is not the type of the field.
-        read: makes the value of the field of what is typed.
-    """
-
-    help: str
-    choices: str | None = None
-    panel: str | None = None
-    flag: str | None = None
-    metavar: str | None = None
-    typed: Any = None
-    read: Callable[[Any], Any] | None = None
+    help: str  # what it does
+    choices: str | None = None  # what may be given, as "line|random"; `check_choices` requires one of them
+    panel: str | None = None  # heading in the help under which it stands
+    flag: str | None = None  # its name, where that is not the name of the field: "--json", or "--blind/--sigma-input"
+    metavar: str | None = None  # what stands for a value in the help
+    typed: Any = None  # type of what is typed, where that is not the type of the field
+    read: Callable[[Any], Any] | None = None  # makes the value of the field of what is typed
 
 
 class Argument(NamedTuple):

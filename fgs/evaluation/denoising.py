@@ -23,19 +23,12 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated.
-
-    Attributes:
-        model: the model.
-        patches: what it was trained on and what was held out.
-        folder: for the figures.
-        bank: where the classes are none that were trained on: those that were, and their patches.
-    """
+    """What is evaluated."""
 
     model: Model
-    patches: Patches
-    folder: Path
-    bank: tuple[Model, Patches] | None = None
+    patches: Patches  # what the model was trained on, and what was held out
+    folder: Path  # for the figures
+    bank: tuple[Model, Patches] | None = None  # of classes never trained on: those that were, and their patches
 
     def trained_on(self, y: int) -> list[Tensor]:
         """Return images of which a sample of class y might be a copy, (C, H, W) each.

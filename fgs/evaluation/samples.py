@@ -46,21 +46,13 @@ def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
 
 @dataclass(frozen=True)
 class Judged:
-    """How a model is sampled and judged.
+    """How a model is sampled and judged."""
 
-    Attributes:
-        subject: what is evaluated.
-        judge: fitted to its patches; None where they are too small for texture statistics.
-        how: sampler and seed.
-        n: samples of each class.
-        advance: told of every step of the sampler.
-    """
-
-    subject: Subject
-    judge: TextureJudge | None
-    how: HowToSample
-    n: int
-    advance: Advance
+    subject: Subject  # what is evaluated
+    judge: TextureJudge | None  # fitted to its patches; None where they are too small for texture statistics
+    how: HowToSample  # sampler and seed
+    n: int  # samples of each class
+    advance: Advance  # told of every step of the sampler
 
     def draw(self, score: ProjectedScore, condition: Condition, n: int) -> Tensor:
         """Sample n images for every row of a condition: (rows, n, C, H, W)."""

@@ -22,18 +22,12 @@ class ContradictionError(ValueError):
 
 @dataclass(frozen=True)
 class Leg:
-    """A stretch of training, over which the learning rate rises and falls once.
+    """A stretch of training, over which the learning rate rises and falls once."""
 
-    Attributes:
-        steps: to be taken in all when it ends, or None, and then
-        minutes: to be spent in all.
-        from_step: steps taken when it began, and `from_seconds` seconds spent.
-    """
-
-    steps: int | None
-    minutes: float
-    from_step: int = 0
-    from_seconds: float = 0.0
+    steps: int | None  # to be taken in all when it ends, or None, and then
+    minutes: float  # to be spent in all
+    from_step: int = 0  # steps taken when it began
+    from_seconds: float = 0.0  # seconds spent by then
 
 
 class Config(NamedTuple):

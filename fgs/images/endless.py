@@ -19,23 +19,14 @@ GRAYS = (0.15, 0.85)  # mean of a class
 
 
 class Variation(NamedTuple):
-    """How classes that are drawn from one picture differ.
+    """How classes that are drawn from one picture differ."""
 
-    Attributes:
-        scales: a picture is averaged over so many pixels a side, one of these.
-        turned: mirror and transpose, each one time in two.
-        contrast: the sd changes by a factor of e^±this.
-        gray: the mean moves by ± this.
-        inverted: share of classes in which bright becomes dark.
-        colors: hue, saturation and white balance change; of RGB only.
-    """
-
-    scales: tuple[float, ...] = (1, 1.5, 2, 3, 4)
-    turned: bool = True
-    contrast: float = 0.5
-    gray: float = 0.15
-    inverted: float = 1 / 7
-    colors: bool = True
+    scales: tuple[float, ...] = (1, 1.5, 2, 3, 4)  # a picture is averaged over so many pixels a side, one of these
+    turned: bool = True  # mirror and transpose, each one time in two
+    contrast: float = 0.5  # the sd changes by a factor of e^±this
+    gray: float = 0.15  # the mean moves by ± this
+    inverted: float = 1 / 7  # share of classes in which bright becomes dark
+    colors: bool = True  # hue, saturation and white balance change; of RGB only
 
 
 USUAL = Variation()

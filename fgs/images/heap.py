@@ -35,10 +35,6 @@ class Heap:
         K: clusters.
         extractor: gives φ.
         generator: of the first patches that are sorted.
-
-    Attributes:
-        found: the clusters, as classes.
-        agreement: how many hold patches, and their NMI and purity.
     """
 
     def __init__(self, patches: Patches, K: int, extractor: FeatureExtractor, generator: Generator) -> None:
@@ -63,7 +59,8 @@ class Heap:
         cluster, pixels = self.clusters.assign(phi), (255 * x).round().to(torch.uint8).cpu()
         self._kept = (cluster.bincount(minlength=self.K) > 1).nonzero()[:, 0]
         images = {f"cluster {k + 1}": list(pixels[(cluster == k).cpu()]) for k in self._kept.tolist()}
-        self.found = Found(images, self)
+        self.found = Found(images, self)  # the clusters, as classes
+        # how many hold patches, and their NMI and purity
         self.agreement = {"clusters": len(images), "nmi": nmi(cluster, y), "purity": purity(cluster, y)}
 
     def assign(self, x: Tensor) -> Tensor:

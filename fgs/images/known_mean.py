@@ -21,12 +21,9 @@ class KnownMean:
     """A score of images in which the mean over pixels has the exact score of a class.
 
     Its φ is that of `score` with m_y and Σ_y at its end, so that a sampler hands every image its own.
-
-    Attributes:
-        score: of the images, (N, C, H, W).
     """
 
-    score: ProjectedScore
+    score: ProjectedScore  # of the images, (N, C, H, W)
 
     @staticmethod
     def target(phi: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:

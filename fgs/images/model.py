@@ -24,28 +24,16 @@ NAMED = 24  # classes that are named where one is not found
 
 @dataclass(frozen=True)
 class Model:
-    """A network of images and what belongs to it.
+    """A network of images and what belongs to it."""
 
-    Attributes:
-        network: in evaluation mode; a `ProjectedScore`.
-        classes: K names.
-        targets: (K, F) what each class is asked for by: centroids φ_y, or one-hot labels; None for a network of the
-            mixture alone.
-        means: (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts.
-        covariance: (K, C, C) Σ_y of that mean, as `ClassMeans` says, or None.
-        spread: (K,) how much φ varies within each class, as `ClassFeatures` says, or None.
-        recipe: how it was trained; where its images were is left out.
-        hashes: of the pixels of each class that was trained on.
-    """
-
-    network: UNet
-    classes: tuple[str, ...]
-    targets: Tensor | None
-    means: Tensor
-    covariance: Tensor | None
-    spread: Tensor | None
-    recipe: Recipe
-    hashes: dict[str, str]
+    network: UNet  # in evaluation mode; a `ProjectedScore`
+    classes: tuple[str, ...]  # K names
+    targets: Tensor | None  # (K, F) what each class is asked for by: φ_y, or one-hot labels; None for the mixture alone
+    means: Tensor  # (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts
+    covariance: Tensor | None  # (K, C, C) Σ_y of that mean, as `class_means` says
+    spread: Tensor | None  # (K,) how much φ varies within each class, as `class_features` says
+    recipe: Recipe  # how it was trained; where its images were is left out
+    hashes: dict[str, str]  # of the pixels of each class that was trained on
 
     @property
     def patch(self) -> int:

@@ -48,24 +48,14 @@ SHOWN = 8  # classes in the picture
 
 
 class Run:
-    """A training and its folder; make it with `start` or `resume`.
-
-    Attributes:
-        folder: where everything is kept.
-        recipe: what is trained how.
-        legs: of the training; the last one is under way, or over.
-        patches: of the classes trained on; `hashes` of these, and the files that were `skipped`.
-        unseen: patches of classes that are measured and never trained on, or None.
-        trainer: the weights, and how far they are.
-        metrics: the checks made so far.
-        loss: averaged over some 50 steps, None before the first.
-    """
+    """A training and its folder; make it with `start` or `resume`."""
 
     def __init__(self, folder: Path, recipe: Recipe, legs: list[Leg] | None = None) -> None:
-        self.folder, self.legs = folder, legs or [Leg(recipe.steps, recipe.minutes)]
+        self.folder = folder
+        self.legs = legs or [Leg(recipe.steps, recipe.minutes)]  # the last one is under way, or over
         self.patches, self.hashes, self.skipped = read_patches(recipe)
         self.recipe = recipe = replace(recipe, classes=chosen_classes(recipe, self.patches))
-        self.unseen: Patches | None = None
+        self.unseen: Patches | None = None  # of classes that are measured and never trained on
         if recipe.unseen:
             self.unseen, skipped = unseen_patches(recipe, Path(recipe.unseen), self.patches.classes)
             self.skipped += skipped
@@ -87,8 +77,8 @@ class Run:
             network.compile()
             if isinstance(network, GuidedUNet):
                 network.features = torch.compile(network.features)  # type: ignore[method-assign]
-        self.metrics: list[dict[str, Any]] = []
-        self.loss: float | None = None
+        self.metrics: list[dict[str, Any]] = []  # the checks made so far
+        self.loss: float | None = None  # averaged over some 50 steps
 
     @property
     def classes(self) -> Patches:

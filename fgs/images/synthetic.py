@@ -16,21 +16,13 @@ from fgs.noise import seeded
 
 @dataclass(frozen=True)
 class Texture:
-    """One class of images: call it for as many as you like.
+    """One class of images: call it for as many as you like."""
 
-    Attributes:
-        name: its family, with a number from the second round of families on.
-        family: one of `fgs.images.fields.FAMILIES`.
-        scale: size of what is seen, 1 for the family's own.
-        angle: orientation in radians.
-        palette: (2, 3) RGB in [0, 1], where the field is 0 and 1.
-    """
-
-    name: str
-    family: str
-    scale: float
-    angle: float
-    palette: Tensor
+    name: str  # its family, with a number from the second round of families on
+    family: str  # one of `fgs.images.fields.FAMILIES`
+    scale: float  # size of what is seen, 1 for the family's own
+    angle: float  # orientation in radians
+    palette: Tensor  # (2, 3) RGB in [0, 1], where the field is 0 and 1
 
     def __call__(self, size: int, generator: Generator) -> Tensor:
         """Draw an image, (3, size, size) uint8."""

@@ -59,9 +59,6 @@ class Windows:
         regions: of each class.
         widths: of every image, and `offsets`: where its pixels begin in the one long row of all pixels.
         patch: pixels a side; `step`: 1 for every crop, `patch` for patches that do not overlap.
-
-    Attributes:
-        counts: (classes,) patches of each class.
     """
 
     def __init__(
@@ -75,7 +72,7 @@ class Windows:
         ends = (((height - patch) // step + 1) * self.columns).cumsum(0)
         last = torch.tensor([len(of_class) for of_class in regions]).cumsum(0) - 1
         self.starts = torch.cat([ends.new_zeros(1), ends])
-        self.counts = ends[last].diff(prepend=ends.new_zeros(1))
+        self.counts = ends[last].diff(prepend=ends.new_zeros(1))  # (classes,) patches of each class
         self.first = ends[last] - self.counts
 
     def corners(self, y: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:

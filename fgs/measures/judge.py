@@ -18,40 +18,24 @@ ALIKE = 1e-6  # a spread, in sd over all classes, that is rounding
 
 
 class Quality(NamedTuple):
-    """How samples of one class compare with real patches.
+    """How samples of one class compare with real patches; the last three are NaN where these are all alike."""
 
-    Attributes:
-        hit: share of them that the classifier takes for the class, and `real_hit` of held-out patches.
-        distance: energy distance of their statistics to the training region, in units of the floor.
-        diversity: rms spread of their statistics within the class ÷ that of real patches.
-        contrast: sd of all their pixels ÷ that of real patches.
-
-    The last three are NaN where real patches are all alike.
-    """
-
-    hit: float
-    real_hit: float
-    distance: float
-    diversity: float
-    contrast: float
+    hit: float  # share of them that the classifier takes for the class
+    real_hit: float  # that of held-out patches
+    distance: float  # energy distance of their statistics to the training region, in units of the floor
+    diversity: float  # rms spread of their statistics within the class ÷ that of real patches
+    contrast: float  # sd of all their pixels ÷ that of real patches
 
 
 @dataclass(frozen=True)
 class TextureJudge:
-    """Real patches of each class, to hold samples against.
+    """Real patches of each class, to hold samples against."""
 
-    Attributes:
-        sd: (S,) of the statistics over all classes, the unit of each.
-        classifier: fitted to the training region.
-        reference: (K, n, S) statistics ÷ sd of the training region, and `held_out` of the other.
-        contrast: (K,) sd of the pixels of the training region.
-    """
-
-    sd: Tensor
-    classifier: LinearClassifier
-    reference: Tensor
-    held_out: Tensor
-    contrast: Tensor
+    sd: Tensor  # (S,) of the statistics over all classes, the unit of each
+    classifier: LinearClassifier  # fitted to the training region
+    reference: Tensor  # (K, n, S) statistics ÷ sd of the training region
+    held_out: Tensor  # (K, n, S) of what was held out
+    contrast: Tensor  # (K,) sd of the pixels of the training region
 
     @classmethod
     def fit(cls, training: Tensor, held_out: Tensor) -> "TextureJudge":

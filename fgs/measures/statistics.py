@@ -121,17 +121,12 @@ def _autocorrelation(luma: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A multinomial logistic regression on z-scored statistics.
+    """A multinomial logistic regression on z-scored statistics."""
 
-    Attributes:
-        mean, sd: (S,) of the statistics that it was fitted to.
-        weight: (S, K); bias: (K,).
-    """
-
-    mean: Tensor
-    sd: Tensor
-    weight: Tensor
-    bias: Tensor
+    mean: Tensor  # (S,) of the statistics that it was fitted to
+    sd: Tensor  # (S,) likewise
+    weight: Tensor  # (S, K)
+    bias: Tensor  # (K,)
 
     @classmethod
     def fit(cls, statistics: Tensor, y: Tensor, decay: float = 1e-3) -> "LinearClassifier":

@@ -72,23 +72,14 @@ class Budget:
 
 
 class Record(NamedTuple):
-    """One step of training.
+    """One step of training."""
 
-    Attributes:
-        step: number of steps taken, from 1.
-        loss: of this step's batch, before the step.
-        gradient: norm of the gradient before clipping.
-        learning_rate: of this step.
-        seconds: spent in training so far, continuations included.
-        progress: share of the budget spent, of its present leg.
-    """
-
-    step: int
-    loss: float
-    gradient: float
-    learning_rate: float
-    seconds: float
-    progress: float
+    step: int  # number of steps taken, from 1
+    loss: float  # of this step's batch, before the step
+    gradient: float  # norm of the gradient before clipping
+    learning_rate: float  # of this step
+    seconds: float  # spent in training so far, continuations included
+    progress: float  # share of the budget spent, of its present leg
 
 
 Watch = Callable[[str, Record], None]
