@@ -18,11 +18,8 @@ def standard_normal(like: Tensor, generator: Generator | None = None) -> Tensor:
     """Draw z ~ N(0, Id) row by row, so that row i does not depend on how many rows follow it.
 
     One number of `generator` seeds the whole draw: a longer batch has the same first rows and leaves the generator in
-    the same state. `torch.randn` promises neither. The draw is made on the CPU: a seed means the same on every device.
-
-    Args:
-        like: (N, *shape) gives shape, dtype and device.
-        generator: CPU generator; None is torch's own.
+    the same state. `torch.randn` promises neither. The draw is made on the CPU, by a generator of the CPU
+    or torch's own: a seed means the same on every device. `like`, (N, *shape), gives shape, dtype and device.
     """
     key = int(torch.randint(2**63 - 1, (), generator=generator))
     draw = _remembered if like.numel() <= REMEMBERED else _drawn

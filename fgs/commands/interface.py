@@ -20,12 +20,10 @@ GIVEN = "given"  # a field of this name is told which options were typed, as aga
 
 
 def make_command(options: type[T], run: Callable[[T], None]) -> TyperCommand:
-    """Return a command that makes an object of the class `options` of what is typed, and runs with it.
+    """Return a command that makes an object of the class `options`, a frozen dataclass, of what is typed, and runs it.
 
-    Args:
-        options: a frozen dataclass. A field is an option by an `Option` or `Argument` in its annotation; one that is
-            such a dataclass itself brings its own fields with it. A ValueError of theirs is an error of usage.
-        run: what the command does.
+    A field is an option by an `Option` or `Argument` in its annotation; one that is such a dataclass itself brings its
+    own fields with it. A ValueError of theirs is an error of usage.
     """
 
     def callback(context: typer.Context, **typed: Any) -> None:

@@ -50,11 +50,7 @@ def require_free(path: Path, new: bool = True) -> None:
 def output_folder(path: Path, new: bool = True) -> Iterator[Path]:
     """Make the folder `path` and give it to this writer alone; if the block fails, take away what is still empty.
 
-    Of two that ask for one folder at the same time one gets it.
-
-    Args:
-        path: the folder, which may be there.
-        new: refuse one that holds anything.
+    Of two that ask for one folder at the same time one gets it. It may be there, but empty if it should be `new`.
 
     Raises:
         TakenError: before the block, if it is a file, holds anything and should not, or somebody is writing there.

@@ -13,16 +13,9 @@ from fgs.figures.style import new_figure, save_figure
 
 
 def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, path: Path) -> None:
-    """Draw rows of images under the names of their columns.
+    """Draw rows of images by name, (columns, C, H, W) in [0, 1], C = 1 or 3, under the names of their columns.
 
-    Args:
-        rows: (columns, C, H, W) in [0, 1] by the name of the row, C = 1 or 3; rows may be shorter.
-        columns: names, one for each image of a row.
-        title: above all.
-        path: file to write, atomically.
-
-    Raises:
-        OSError: the file cannot be written.
+    Rows may be shorter.
     """
     figure = new_figure(1.3 + 1.5 * len(columns), 0.9 + 1.5 * len(rows))
     figure.suptitle(title)
@@ -42,16 +35,9 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
 
 
 def contact_sheet(images: Mapping[str, Tensor], path: Path, columns: int = 16, zoom: int = 3) -> None:
-    """Write a picture of many small images, each over its name, too many for `image_grid`.
+    """Write a picture of many small images of one size, (C, H, W) in [0, 1], each over its name.
 
-    Args:
-        images: (C, H, W) in [0, 1] by name, all of one size.
-        path: file to write, atomically.
-        columns: images in a row.
-        zoom: screen pixels of a pixel.
-
-    Raises:
-        OSError: the file cannot be written.
+    A pixel takes `zoom` × `zoom` of the screen.
     """
     height, width = (zoom * side for side in next(iter(images.values())).shape[1:])
     rows, across, down = -(-len(images) // columns), width + 8, height + 22

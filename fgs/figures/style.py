@@ -42,10 +42,6 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path, **how: object) -> None:
-    """Write a figure, atomically; `how` is for `Figure.savefig`.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write a figure, atomically; `how` is for `Figure.savefig`."""
     with atomic(path) as temporary:
         figure.savefig(temporary, **{"dpi": 130} | how)  # type: ignore[arg-type]

@@ -28,13 +28,9 @@ class Found(Patches):
 
 
 class Heap:
-    """Pairs of patches of one cluster; clusters are found by the φ that `extractor` has, and anew now and then.
+    """Pairs of patches of one of K clusters, which are found by the φ that `extractor` has, and anew now and then.
 
-    Args:
-        patches: of classes that are not looked at, but to say how well clusters agree with them.
-        K: clusters.
-        extractor: gives φ.
-        generator: of the first patches that are sorted.
+    The classes of the patches are not looked at, but to say how well clusters agree with them.
     """
 
     def __init__(self, patches: Patches, K: int, extractor: FeatureExtractor, generator: Generator) -> None:

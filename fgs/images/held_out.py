@@ -17,19 +17,10 @@ WRONG = 1  # what the seed is used for, beside the noise
 def denoise(
     score: ProjectedScore, targets: Tensor | None, x: Tensor, y: Tensor, sigma: float, seed: int = 0
 ) -> dict[str, Tensor]:
-    """Return noisy patches and what the network makes of them, x̂ = x_σ + s.
+    """Return noisy patches x_σ and what the network makes of them, x̂ = x_σ + s, (N, C, H, W) each as x, by name.
 
-    Args:
-        score: of images in [0, 1].
-        targets: (classes, F) φ of each class; None for a network that takes none.
-        x: (N, C, H, W) clean patches.
-        y: (N,) their classes. The wrong class of each is drawn from the others, if there are any.
-        sigma: noise level.
-        seed: of the noise and of the wrong classes.
-
-    Returns:
-        By name "noisy", "none" (without φ) and, where there are targets, "right" and "wrong": (N, C, H, W) each; no
-        "wrong" where there is one class.
+    "noisy", "none" (without φ) and, where there are `targets`, φ of each class (classes, F), "right" for the classes y
+    (N,) of x and "wrong" for others, if there are any; these and the noise are drawn from the seed.
     """
     level = torch.full((len(x),), sigma).to(x)
     noisy, _ = add_noise(x, level, seeded(seed))
@@ -57,13 +48,7 @@ def denoise_held_out(
 ) -> dict[str, list[float]]:
     """Return the mean PSNR, 10 log₁₀(1/mean squared error) in dB, at each σ for each condition of `denoise`.
 
-    Args:
-        score: the network.
-        targets: (classes, F) φ of each class, or None.
-        patches: n of each class are taken from what was held out.
-        sigmas: noise levels.
-        n: patches of each class.
-        most: classes that are measured; None is all.
+    It is that of n held-out patches of each class, or of `most` of the classes.
     """
     x, y = patches.held_out(n, most)
     curves: dict[str, list[float]] = {}

@@ -27,13 +27,7 @@ class KnownMean:
 
     @staticmethod
     def target(phi: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-        """Return what to ask for, (N, F + C + C²).
-
-        Args:
-            phi: (N, F) of the score.
-            mean: (N, C, 1, 1) m_y.
-            covariance: (N, C, C) Σ_y, the covariance of the mean over d pixels, times d.
-        """
+        """Return what to ask for, (N, F + C + C²): φ (N, F) of the score, m_y (N, C, 1, 1) and Σ_y (N, C, C)."""
         return torch.cat([phi, mean.flatten(1), covariance.flatten(1)], 1)
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:

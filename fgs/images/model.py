@@ -103,12 +103,9 @@ class Model:
         return self.classes.index(name)
 
     def read(self, path: Path, smallest: int, downscale: int | None = None) -> Tensor:
-        """Read an image as those that it was trained on were prepared, (C, H, W) in [0, 1].
+        """Read an image of `smallest` pixels a side or more, (C, H, W) in [0, 1], prepared as those trained on were.
 
-        Args:
-            path: of the image.
-            smallest: pixels a side that it must have.
-            downscale: average blocks of so many pixels a side; None is as in the training.
+        But for `downscale`, if given: average blocks of so many pixels a side.
 
         Raises:
             UnusableError: it cannot be used; the message names it.

@@ -50,10 +50,6 @@ def read_image(path: Path, how: Preparation = AS_IT_IS) -> Tensor:
     8 and 16 bits, palettes and the EXIF orientation are understood; what is transparent becomes white; of several
     frames the first is taken.
 
-    Args:
-        path: a file that Pillow reads.
-        how: what is done to it.
-
     Raises:
         UnusableError: it cannot be read, or is no image that could be used.
     """

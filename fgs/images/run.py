@@ -112,9 +112,7 @@ class Run:
     def resume(cls, folder: Path, asked: Mapping[str, Any]) -> "Run":
         """Take up a run where its state was last saved; with more steps or minutes than it had, for another leg.
 
-        Args:
-            folder: of the run.
-            asked: settings of the recipe, which must be those of the run but for "steps" or "minutes".
+        What else is `asked` for of the recipe must be as it was.
 
         Raises:
             ContradictionError: other settings are asked for, less than was spent, or the images have changed.

@@ -34,12 +34,7 @@ def look_at(model: Model, path: Path, downscale: int | None = None) -> Shown:
 
     How well it knows the like of φ is told by the mean distance to the `NEAR` nearest centroids of classes, every
     channel in units of its sd over these: an estimate of their density in φ. A model of few classes looks at it as at
-    those.
-
-    Args:
-        model: guided by features.
-        path: of the picture.
-        downscale: average so many pixels a side, whatever is known.
+    those, and with `downscale` it is averaged by that, whatever is known.
 
     Raises:
         UnusableError: the picture cannot be used; the message names it.

@@ -93,11 +93,7 @@ def unseen_patches(recipe: Recipe, folder: Path, known: Sequence[str]) -> tuple[
 
 
 def patches_of(model: Model, data: Sequence[Path]) -> Patches:
-    """Read what a model was trained on, on the CPU.
-
-    Args:
-        model: says which classes, and with which hashes.
-        data: folders where the images of its classes are, others beside them or not; none if they are synthetic.
+    """Read what a model was trained on, on the CPU, from folders that hold it, and maybe more; none if it is synthetic.
 
     Raises:
         ContradictionError: the images are not those that the model was trained on.

@@ -21,12 +21,7 @@ def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> 
     """Divide the images of a class into what is trained on and what is held out.
 
     An image of two patches along its longer side is cut across that side. Of smaller images every fourth, and at least
-    one, is held out whole.
-
-    Args:
-        sizes: height and width of each image, one patch a side at the least.
-        patch: pixels a side of a patch.
-        share: of each image that is held out, at the least one patch.
+    one, is held out whole. `sizes` are their height and width, `share` is what is held out, at the least one patch.
 
     Raises:
         ValueError: the images are too few and too small to hold out any.
@@ -55,10 +50,7 @@ def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> 
 class Windows:
     """Where the patches of each class lie: every position in its regions that is a multiple of `step`.
 
-    Args:
-        regions: of each class.
-        widths: of every image, and `offsets`: where its pixels begin in the one long row of all pixels.
-        patch: pixels a side; `step`: 1 for every crop, `patch` for patches that do not overlap.
+    Every image has its width, and an offset at which its pixels begin in the one long row of all pixels.
     """
 
     def __init__(

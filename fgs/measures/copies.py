@@ -19,15 +19,8 @@ Hidden = tuple[int, slice, slice]
 def largest_correlation(x: Tensor, images: Sequence[Tensor], hidden: Sequence[Hidden] = ()) -> Tensor:
     """Return the largest normalised cross-correlation of each sample with any window of the images.
 
-    1 is a copy, up to brightness and contrast. The mean of each channel is taken off on both sides.
-
-    Args:
-        x: (N, C, h, w) samples.
-        images: (C, H, W) each, at least as large as the samples.
-        hidden: for each sample, windows that it is not compared with; none if left out.
-
-    Returns:
-        (N,), from −1 to 1; −1 where there is no window to compare with.
+    (N, C, h, w) and images (C, H, W), no smaller, -> (N,): 1 is a copy, up to brightness and contrast, as the mean of
+    each channel is taken off on both sides; −1 says that there is no window but those `hidden` from the sample.
     """
     best = torch.full((len(x),), -1.0, dtype=torch.float64)
     for number, image in enumerate(images):
@@ -44,16 +37,8 @@ def largest_correlation(x: Tensor, images: Sequence[Tensor], hidden: Sequence[Hi
 def correlation_elsewhere(images: Sequence[Tensor], size: int, n: int, generator: Generator | None = None) -> Tensor:
     """Return the largest correlation of n random windows of the images with any other that shares no pixel with them.
 
-    That much a texture resembles itself without any copying: bricks are like bricks.
-
-    Args:
-        images: (C, H, W) each.
-        size: pixels a side of a window.
-        n: how many.
-        generator: of the choice.
-
-    Returns:
-        (n,), −1 where there is no such window.
+    That much a texture resembles itself without any copying: bricks are like bricks. Windows have `size` pixels a side;
+    (n,), −1 where there is no other.
     """
     places = torch.tensor([[image.shape[1] - size + 1, image.shape[2] - size + 1] for image in images])
     chosen = torch.multinomial(places.prod(1).double(), n, replacement=True, generator=generator)

@@ -130,12 +130,9 @@ class LinearClassifier:
 
     @classmethod
     def fit(cls, statistics: Tensor, y: Tensor, decay: float = 1e-3) -> "LinearClassifier":
-        """Fit it by maximum likelihood with a Gaussian prior.
+        """Fit it to statistics (N, S) of classes y (N,), 0 … K − 1, by maximum likelihood with a Gaussian prior.
 
-        Args:
-            statistics: (N, S) float64.
-            y: (N,) classes 0 … K − 1, every one among them.
-            decay: half the inverse variance of the prior on the weights, for each of the N.
+        `decay` is half the inverse variance of the prior on the weights, for each of the N.
         """
         mean, sd = statistics.mean(0), statistics.std(0).clamp_min(1e-9)
         z, classes = (statistics - mean) / sd, int(y.max()) + 1

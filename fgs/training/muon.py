@@ -40,11 +40,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 class Muon(Optimizer):
     """Momentum after Nesterov, orthogonalised, for matrices, and convolutions taken as matrices of shape[0] rows.
 
-    `torch.optim.Muon` takes matrices only.
-
-    Args:
-        parameters: of two dimensions or more.
-        lr: learning rate, as for Adam.
+    `torch.optim.Muon` takes matrices only. The learning rate is as for Adam.
     """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
