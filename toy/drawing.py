@@ -1,6 +1,7 @@
 """Samples of one class by several methods that go step by step together, so that what they share is drawn once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import NamedTuple
 
 import torch
@@ -41,39 +42,27 @@ def draw_together(
 
     The mixture gives the start, and the dtype of the samples; `advance` is told of the steps done.
     """
-    parts = []
-    for part, first in enumerate(range(0, n, ROWS)):
-        runs, size = {}, min(ROWS, n - first)
-        for name, method in methods.items():
-            generator = seeded(seed, SAMPLES, part)
-            x = draw_toy_start(y, mixture, size, sampler, generator)
-            runs[name] = sampler.iterate(method.score, x, method.phi, generator)
-        drawn: dict[str, Outcome] = {}
-        while runs:
-            for name, run in list(runs.items()):
-                try:
-                    step = next(run)
-                except StopIteration:
-                    del runs[name]
-                except NotConvergingError as error:
-                    drawn[name] = error
-                    del runs[name]
-                else:
-                    before = drawn.get(name)
-                    taken = before.steps if isinstance(before, Drawn) else torch.zeros(size, dtype=torch.long)
-                    drawn[name] = Drawn(step.x, taken + step.moved)
+
+    def follow(method: Method) -> Iterator[Outcome | None]:
+        parts = []
+        try:
+            for part, first in enumerate(range(0, n, ROWS)):
+                generator = seeded(seed, SAMPLES, part)
+                x = draw_toy_start(y, mixture, min(ROWS, n - first), sampler, generator)
+                steps = torch.zeros(len(x), dtype=torch.long)
+                for step in sampler.iterate(method.score, x, method.phi, generator):
+                    x, steps = step.x, steps + step.moved
                     advance(f"β = {sampler.beta:g}", 1)
-        parts.append(drawn)
-    return {name: _joined([drawn[name] for drawn in parts]) for name in methods}
+                    yield None
+                parts.append(Drawn(x, steps))
+            yield Drawn(*map(torch.cat, zip(*parts, strict=True)))
+        except NotConvergingError as error:
+            yield error
 
-
-def _joined(parts: list[Outcome]) -> Outcome:
-    for part in parts:
-        if isinstance(part, NotConvergingError):
-            return part
-    return Drawn(
-        *(torch.cat(column) for column in zip(*(part for part in parts if isinstance(part, Drawn)), strict=True))
-    )
+    drawn: dict[str, Outcome] = {}
+    for outcomes in zip_longest(*map(follow, methods.values())):
+        drawn |= {name: outcome for name, outcome in zip(methods, outcomes, strict=True) if outcome}
+    return {name: drawn[name] for name in methods}
 
 
 def draw_toy_start(y: int, mixture: GaussianMixture, n: int, sampler: ToySampler, generator: Generator) -> Tensor:
