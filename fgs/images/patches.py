@@ -37,11 +37,10 @@ def read_images(
     only: Sequence[str] | None = None,
     fewest: int = 2,
 ) -> tuple[Images, list[Skipped]]:
-    """Read the classes of a folder, or of several; see `find_classes` for its layout.
+    """Read the classes of a folder, or of several; see `find_classes` for its layout and the names.
 
     Args:
-        folder: holds an image file, or a folder of them, for each class. Of two classes of one name in two folders, the
-            name of the later one is preceded by that of its folder.
+        folder: holds an image file, or a folder of them, for each class.
         smallest: pixels that each side of an image must have.
         how: what is done to the images.
         only: names of the classes to read; None is all.
@@ -58,7 +57,7 @@ def read_images(
     """
     images: Images = {}
     folders = [folder] if isinstance(folder, Path) else folder
-    found, skipped = _find_in(folders)
+    found, skipped = find_classes(*folders)
     named = " and ".join(map(str, folders))
     missing = [name for name in only or () if name not in found]
     if missing:
@@ -91,21 +90,6 @@ def read_images(
             f"{f' ({skipped[0]})' if skipped else ''}"
         )
     return images, skipped
-
-
-def _find_in(folders: Sequence[Path]) -> tuple[dict[str, tuple[Path, list[Path]]], list[Skipped]]:
-    """Return where each class is, and its files; and the files that are not read."""
-    found: dict[str, tuple[Path, list[Path]]] = {}
-    skipped: list[Skipped] = []
-    for folder in folders:
-        classes, left_out = find_classes(folder)
-        skipped += left_out
-        for name, files in classes.items():
-            key = f"{folder.name}_{name}" if name in found else name
-            if key in found:
-                raise ValueError(f"data: two classes of {folder} would be named {key}; rename one")
-            found[key] = (folder / name, files)
-    return found, skipped
 
 
 def draw_images(classes: int = 16, images: int = 1, size: int = 512, color: bool = False, seed: int = 0) -> Images:

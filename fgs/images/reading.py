@@ -107,35 +107,40 @@ def write_image(path: Path, pixels: Tensor) -> None:
     Image.fromarray(array[:, :, 0] if len(pixels) == 1 else np.ascontiguousarray(array)).save(path)
 
 
-def find_classes(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
+def find_classes(*folders: Path) -> tuple[dict[str, tuple[Path, list[Path]]], list[Skipped]]:
     """Find the image files of each class: a file is a class of its own, a folder is a class of many, to any depth.
 
-    In place of the folder there may be one image file, the one class.
+    In place of a folder there may be one image file, the one class. Of two classes of one name in two folders, the name
+    of the later one is preceded by that of its folder.
 
     Returns:
-        The files by class, and images of kinds that are not read. Hidden files, and what is no image by its suffix, are
-        passed over.
+        Where each class is, and its files, by its name; and images of kinds that are not read. Hidden files, and what
+        is no image by its suffix, are passed over.
 
     Raises:
         ValueError: two classes have one name; the message begins with "data".
-        OSError: the folder cannot be read.
+        OSError: a folder cannot be read.
     """
-    classes: dict[str, list[Path]] = {}
+    classes: dict[str, tuple[Path, list[Path]]] = {}
     skipped: list[Skipped] = []
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
-        if entry.name.startswith("."):
-            continue
-        is_image = entry.suffix.lower() in SUFFIXES  # or a folder that is named like one, which reading it will say
-        found = [entry] if is_image else _files_in(entry)
-        files = [path for path in found if path.suffix.lower() in SUFFIXES]
-        others = [path for path in found if path not in files and _is_image(path)]
-        skipped += [Skipped(path, f"{path.suffix} is not read; convert it to PNG or JPEG") for path in others]
-        if not (is_image or entry.is_dir()):
-            continue
-        name = entry.stem if is_image else entry.name
-        if name in classes:
-            raise ValueError(f"data: two classes of {folder} are named {name}; rename one")
-        classes[name] = files
+    for folder in folders:
+        before = set(classes)
+        for entry in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
+            if entry.name.startswith("."):
+                continue
+            is_image = entry.suffix.lower() in SUFFIXES  # or a folder that is named like one, which reading it will say
+            found = [entry] if is_image else _files_in(entry)
+            files = [path for path in found if path.suffix.lower() in SUFFIXES]
+            others = [path for path in found if path not in files and _is_image(path)]
+            skipped += [Skipped(path, f"{path.suffix} is not read; convert it to PNG or JPEG") for path in others]
+            if not (is_image or entry.is_dir()):
+                continue
+            name = entry.stem if is_image else entry.name
+            key = f"{folder.name}_{name}" if name in before else name
+            if key in classes:
+                named = f"{'are' if key == name else 'would be'} named {key}"
+                raise ValueError(f"data: two classes of {folder} {named}; rename one")
+            classes[key] = (folder / name, files)
     return classes, skipped
 
 

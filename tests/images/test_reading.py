@@ -167,7 +167,7 @@ def test_files_and_folders_are_classes(tmp_path):
     found, skipped = find_classes(tmp_path)
     assert [str(entry.path.relative_to(tmp_path)) for entry in skipped] == list(others)
     assert "d.heic: .heic is not read; convert it to PNG or JPEG" in str(skipped[1])
-    assert {name: [file.name for file in files] for name, files in found.items()} == {
+    assert {name: [file.name for file in files] for name, (_, files) in found.items()} == {
         "a": ["a.JPG"],
         "b": ["b.png"],
         "many": ["1.png", "2.tiff", "3.png"],
