@@ -115,7 +115,7 @@ def judged(network: UNet, patches: Patches, tell: Callable[[Tensor], Tensor]) ->
     are how many samples are told as each class.
     """
     K = len(patches.classes)
-    mean = class_means(patches).mean
+    mean, _ = class_means(patches)
     guided = isinstance(network, GuidedUNet)
     phi = class_features(network, patches).phi if guided else torch.eye(K) if hasattr(network, "embedding") else None
     asked = Condition(phi, mean if phi is not None else mean.mean(0, keepdim=True).expand(K, -1, -1, -1))

@@ -84,23 +84,15 @@ def unit_of(phi: Tensor) -> Tensor:
     return phi.std(0, correction=0).clamp_min(1e-6)
 
 
-class ClassMeans(NamedTuple):
-    """Of the mean over d pixels: m_y, (classes, C, 1, 1), and Σ_y, d times its covariance, (classes, C, C)."""
-
-    mean: Tensor
-    covariance: Tensor
-
-
-def class_means(patches: Patches, n: int = 256) -> ClassMeans:
-    """Return mean and covariance of the mean over pixels from n training patches of every class, on the CPU."""
-    of_class = (patches.training(y, n, seeded(0, y)) for y in range(len(patches.classes)))
-    found = [means_of(x) for x in of_class]
-    return ClassMeans(torch.stack([m for m, _ in found]).cpu(), torch.stack([c for _, c in found]).cpu())
+def class_means(patches: Patches, n: int = 256) -> tuple[Tensor, Tensor]:
+    """Return m_y (classes, C, 1, 1) and Σ_y (classes, C, C) as `means_of` n training patches of each, on the CPU."""
+    found = [means_of(patches.training(y, n, seeded(0, y))) for y in range(len(patches.classes))]
+    return torch.stack([m for m, _ in found]).cpu(), torch.stack([c for _, c in found]).cpu()
 
 
-def means_of(x: Tensor) -> ClassMeans:
-    """Return mean (C, 1, 1) and covariance (C, C), as in `ClassMeans`, of patches (n, C, H, W) of one class."""
+def means_of(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return m_y (C, 1, 1), the mean over d pixels of patches (n, C, H, W), and Σ_y (C, C), d times its covariance."""
     means = x.mean((2, 3))
     centered = means - means.mean(0)
     covariance = centered.T @ centered / len(x) * x.shape[2] * x.shape[3]
-    return ClassMeans(means.mean(0)[:, None, None], covariance)
+    return means.mean(0)[:, None, None], covariance

@@ -30,7 +30,7 @@ class Model:
     classes: tuple[str, ...]  # K names
     targets: Tensor | None  # (K, F) what each class is asked for by: φ_y, or one-hot labels; None for the mixture alone
     means: Tensor  # (K, C, 1, 1) m_y, the mean of each class over pixels, around which sampling starts
-    covariance: Tensor | None  # (K, C, C) Σ_y of that mean, as `class_means` says
+    covariance: Tensor | None  # (K, C, C) Σ_y of that mean, as `means_of` says
     spread: Tensor | None  # (K,) how much φ varies within each class, as `class_features` says
     recipe: Recipe  # how it was trained; where its images were is left out
     hashes: dict[str, str]  # of the pixels of each class that was trained on

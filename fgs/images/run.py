@@ -25,7 +25,7 @@ from fgs.common.text import json_text
 from fgs.figures.images import image_grid
 from fgs.images.config import Config, ContradictionError, Leg, read_config
 from fgs.images.heap import Heap
-from fgs.images.held_out import ClassMeans, class_features, class_means, denoise, denoise_held_out
+from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
 from fgs.images.model import load_model
 from fgs.images.patches import Patches
 from fgs.images.recipe import OPTIMIZERS, Recipe
@@ -188,14 +188,14 @@ class Run:
             save_data(self.folder / "last.pt", state)
 
     def _save_network(self, name: str, targets: Tensor | None, spread: Tensor | None) -> None:
-        means = class_means(self.classes) if self.heap else self._means
+        means, covariance = class_means(self.classes) if self.heap else self._means
         hidden: dict[str, Any] = {"data": (SOMEWHERE,) if self.recipe.data else (), "unseen": None, "from_": None}
         about: dict[str, Any] = {"kind": "images", "guidance": self.recipe.guidance}
         about |= {"classes": list(self.classes.classes), "hashes": {} if self.heap else self.hashes}
         about |= {"recipe": asdict(replace(self.recipe, **hidden))}
         targets, spread = (None if part is None else part.cpu() for part in (targets, spread))
-        about |= {"step": self.trainer.step, "targets": targets, "spread": spread}
-        about |= {"means": means.mean, "covariance": means.covariance}
+        about |= {"step": self.trainer.step, "targets": targets, "spread": spread, "means": means}
+        about |= {"covariance": covariance}
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
     @property
@@ -211,7 +211,7 @@ class Run:
         return CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4
 
     @cached_property
-    def _means(self) -> ClassMeans:
+    def _means(self) -> tuple[Tensor, Tensor]:
         return class_means(self.patches)
 
     def _over(self) -> bool:
