@@ -18,29 +18,25 @@ SORTED = 12  # what the seed is used for
 
 
 class SelfLabels:
-    """The clusters of a network, and the pairs that they make.
+    """The K clusters of a network, by φ at σ_∞, and the pairs of samples, drawn without labels, that they make.
 
-    Args:
-        mixture: drawn from without labels.
-        K: clusters.
-        sigma_phi: σ_∞, at which the features of clean samples are taken.
-        frozen: keep to the φ that the network has when it is first asked for pairs; else follow it as it learns.
+    Clusters that are found `once` are those of φ as it is when pairs are first asked for; else they follow it.
     """
 
-    def __init__(self, mixture: GaussianMixture, K: int, sigma_phi: float, frozen: bool) -> None:
-        self.assigner = Assigner(lambda n, generator: mixture.sample(n, generator=generator), K, once=frozen)
-        self.sigma_phi, self.frozen = torch.tensor(sigma_phi), frozen
+    def __init__(self, mixture: GaussianMixture, K: int, sigma_phi: float, once: bool) -> None:
+        self.assigner = Assigner(lambda n, generator: mixture.sample(n, generator=generator), K, once=once)
+        self.sigma_phi = torch.tensor(sigma_phi)
         self.extractor: GuidedMLP | None = None
 
     def pairs(self, n: int, primes: int, network: GuidedMLP, generator: Generator) -> tuple[Tensor, Tensor]:
         """Draw x, (n, d), and x', (primes · n, d)."""
         if self.extractor is None:
-            self.extractor = deepcopy(network) if self.frozen else network
+            self.extractor = deepcopy(network) if self.assigner.once else network
         return self.assigner.pairs(n, self.extractor, self.sigma_phi, generator, primes)
 
     def settle(self, network: GuidedMLP, generator: Generator) -> None:
         """Sort by the averaged network, when training is over."""
-        if not self.frozen:
+        if not self.assigner.once:
             self.extractor = network
             self.assigner.sort(network, self.sigma_phi, generator)
         if self.assigner.clusters and (empty := self.assigner.clusters.collapsed):

@@ -97,7 +97,7 @@ def learn(
     for name in (name for name in LABELS | OWN if name in names):
         phases = [(1.0, _given(name, single, sigma_phi, learning.primes))]
         if name in OWN:
-            found[name] = SelfLabels(single, learning.clusters or mixture.K, sigma_phi, frozen=name == "offline")
+            found[name] = SelfLabels(single, learning.clusters or mixture.K, sigma_phi, once=name == "offline")
             first = [(WARM_UP, _given("mixture", single, sigma_phi, 1))] if name == "offline" else []
             phases = [*first, (1 - WARM_UP * len(first), _own(found[name], sigma_phi, learning.primes))]
         network: nn.Module = _build(name, mixture, blind, seed, sizes or {})
