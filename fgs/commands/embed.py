@@ -1,6 +1,5 @@
 """`fgs embed`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -39,10 +38,17 @@ def embed(asked: Embed) -> None:
     """Compute φ, keep it, and print the nearest classes."""
     with usage_errors():
         model = load_model(asked.run)
-        phi = _features(model, asked.images, asked.downscale)
+        rows = []
+        with step_bar(len(asked.images), "images") as advance:
+            for path in asked.images:
+                rows.append(look_at(model, path, asked.downscale).phi)
+                advance("features", 1)
+        phi = torch.stack(rows)
     if asked.out:
         try:
-            _write(asked.out, phi, asked.images)
+            with atomic(asked.out) as temporary:
+                np.save(temporary, phi.numpy())
+            write_text(asked.out.with_suffix(".json"), json_text([path.name for path in asked.images]) + "\n")
         except OSError as error:
             fail(f"--out: cannot write {asked.out}: {error.strerror}; name another file", 2)
     near = _nearest(model, phi)
@@ -55,15 +61,6 @@ def embed(asked: Embed) -> None:
         print(f"{path}: " + ", ".join(f"{name} ({distance:.3g})" for name, distance in classes.items()))
 
 
-def _features(model: Model, images: Sequence[Path], downscale: int | None) -> Tensor:
-    rows = []
-    with step_bar(len(images), "images") as advance:
-        for path in images:
-            rows.append(look_at(model, path, downscale).phi)
-            advance("features", 1)
-    return torch.stack(rows)
-
-
 def _nearest(model: Model, phi: Tensor) -> list[dict[str, float]]:
     """Return the nearest classes of each row with ‖φ − φ_y‖, nearest first."""
     assert model.targets is not None
@@ -73,12 +70,6 @@ def _nearest(model: Model, phi: Tensor) -> list[dict[str, float]]:
         {model.classes[k]: distance for k, distance in zip(row.tolist(), values.tolist(), strict=True)}
         for row, values in zip(found.indices, found.values, strict=True)
     ]
-
-
-def _write(out: Path, phi: Tensor, images: Sequence[Path]) -> None:
-    with atomic(out) as temporary:
-        np.save(temporary, phi.numpy())
-    write_text(out.with_suffix(".json"), json_text([path.name for path in images]) + "\n")
 
 
 command = make_command(Embed, embed)
