@@ -14,9 +14,8 @@ from fgs.common.text import json_text
 from fgs.training import NotFiniteError
 from toy.config import CALLS, ToyConfig
 from toy.experiment import ToyResult, planned_steps, run_toy
-from toy.learned import Learned, Learning, learn
-from toy.learned.scores import methods_of
-from toy.learned.training import LABELS, OWN
+from toy.learned.scores import Learned, methods_of
+from toy.learned.training import LABELS, OWN, Learning, learn
 from toy.methods import EXACT_METHODS
 from toy.report import print_toy, save_toy
 

@@ -1,7 +1,7 @@
-"""What the commands say on stderr: errors of one line, and bars, which are silent where it is no terminal."""
+"""What the commands say: on stderr errors of one line, and bars where it is a terminal; and the table of PSNR."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -70,6 +70,16 @@ def results_in(out: Path, new: bool = True, option: str = "--out") -> Iterator[P
         fail(f"sampling failed: {error}", 1)
     except OSError as error:
         fail(f"{option}: cannot write into {out}: {error.strerror}; name another folder", 2)
+
+
+def print_psnr(sigmas: Sequence[float], curves: Mapping[str, Sequence[float]], of: str = "") -> None:
+    """Print a table of PSNR in dB, a row for each noise level and a column for each condition."""
+    print(f"PSNR in dB of held-out patches{of}, by the condition that the network is given")
+    widths = [max(9, len(text) + 2) for text in ("σ", *curves)]
+    print("".join(f"{text:>{width}}" for text, width in zip(("σ", *curves), widths, strict=True)))
+    for sigma, *values in zip(sigmas, *curves.values(), strict=True):
+        cells = (f"{sigma:g}", *(f"{value:.2f}" for value in values))
+        print("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def as_option(error: ValueError) -> str:

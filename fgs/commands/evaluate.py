@@ -6,22 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from fgs.commands.console import results_in, step_bar, usage_errors, warn_of
+from fgs.commands.console import print_psnr, results_in, step_bar, usage_errors, warn_of
 from fgs.commands.interface import make_command
 from fgs.common.files import write_text
 from fgs.common.options import Argument, Option, at_least
 from fgs.common.text import json_text, strict
-from fgs.evaluation import (
-    Found,
-    Subject,
-    describe,
-    images_of,
-    measure_samples,
-    measures_of,
-    sections,
-    write_report,
-)
-from fgs.evaluation.measure import MANY
+from fgs.evaluation.denoising import Found, Subject
+from fgs.evaluation.measure import MANY, images_of, measure_samples, measures_of
+from fgs.evaluation.page import write_report
+from fgs.evaluation.report import describe, sections
 from fgs.images import Model, load_model
 from fgs.images.config import ContradictionError, read_config
 from fgs.images.samplers import HowToSample
@@ -125,11 +118,7 @@ def _measure(subject: Subject, asked: Evaluate) -> Found:
 def _print(found: Mapping[str, Found], out: Path) -> None:
     """Print what matters most."""
     for title, part in found.items():
-        curves = part["denoising"]["psnr"]
-        print(f"PSNR in dB of held-out patches of {title}, by the condition that the network is given")
-        print("".join(f"{text:>15}" for text in ("σ", *curves)))
-        for sigma, *values in zip(part["denoising"]["sigma"], *curves.values(), strict=True):
-            print(f"{sigma:>15g}" + "".join(f"{value:>15.2f}" for value in values))
+        print_psnr(part["denoising"]["sigma"], part["denoising"]["psnr"], f" of {title}")
         summary = part.get("samples", {}).get("summary", {})
         if summary:
             print("samples: " + ", ".join(f"{k} {value:.2f}" for k, value in summary.items() if value is not None))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fgs.commands.console import as_option, fail, training_bars, usage_errors, warn_of
+from fgs.commands.console import as_option, fail, print_psnr, training_bars, usage_errors, warn_of
 from fgs.commands.interface import make_command
 from fgs.common.files import TakenError
 from fgs.common.options import Option
@@ -183,17 +183,11 @@ def _report(run: Run, as_json: bool) -> None:
         agree = run.heap.agreement
         classes = f"{agree['clusters']} classes found (NMI {agree['nmi']:.2f}, purity {agree['purity']:.2f})"
     print(f"{run.folder}: {steps}, {classes}")
-    if not run.metrics:
-        return
-    last = run.metrics[-1]
-    curves = {
-        name.removeprefix("psnr_").replace("_", " "): curve for name, curve in last.items() if name.startswith("psnr_")
-    }
-    print("PSNR of held-out patches in dB, by the condition that the network is given")
-    widths = [max(9, len(text) + 2) for text in ("σ", *curves)]
-    print("".join(f"{text:>{width}}" for text, width in zip(("σ", *curves), widths, strict=True)))
-    for row in zip(last["sigma"], *curves.values(), strict=True):
-        print("".join(f"{value:>{width}.2f}" for value, width in zip(row, widths, strict=True)))
+    if run.metrics:
+        last = run.metrics[-1]
+        names = [name for name in last if name.startswith("psnr_")]
+        curves = {name.removeprefix("psnr_").replace("_", " "): last[name] for name in names}
+        print_psnr(last["sigma"], curves)
 
 
 command = make_command(TrainImages, train_on_images)
