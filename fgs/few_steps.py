@@ -106,18 +106,22 @@ class FewSteps(StepByStep):
         """Count the calls of the network: the size of the job ahead."""
         return self.calls
 
+    def ratios(self) -> list[float]:
+        """Return σ_{k+1}/σ_k of every step."""
+        return self.updates() * [(self.sigma_inf / self.sigma_0) ** (1 / self.updates())]
+
     @property
     def step(self) -> Coefficients:
-        """The coefficients of every step."""
-        return coefficients((self.sigma_inf / self.sigma_0) ** (1 / self.updates()), self.beta)
+        """The coefficients of the first step, and here of every one."""
+        return coefficients(self.ratios()[0], self.beta)
 
     @torch.no_grad()
     def _updates(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
-        (h, w, noise), sigma, before = self.step, x.new_tensor(self.sigma_0), None
-        ratio = (self.sigma_inf / self.sigma_0) ** (1 / self.updates())
-        for k in range(1, self.updates() + 1):
+        sigma, before = x.new_tensor(self.sigma_0), None
+        for k, ratio in enumerate(self.ratios(), 1):
+            h, w, noise = coefficients(ratio, self.beta)
             s = score(x, phi, sigma)
             x_hat, sigma = x + s, self.noise_level(s, sigma)
             x = x + h * s

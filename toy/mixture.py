@@ -86,6 +86,25 @@ class GaussianMixture:
         x += own.flatten(1) @ self.axes
         return x
 
+    def given(self, M: Tensor, y: Tensor, noise: float) -> "GaussianMixture":
+        """Return p(x|y) for y = Mx + noise·z, a mixture as well: the exact answer for `fgs.restoration`.
+
+        Args:
+            M: (m, d).
+            y: (m,) what was measured.
+            noise: its sd, > 0.
+        """
+        S = M @ self.covariances @ M.T + noise**2 * torch.eye(len(y)).to(self.means)  # (K, m, m), of y in each class
+        G = torch.linalg.solve(S, M @ self.covariances).mT  # (K, d, m)
+        away = y - self.means @ M.T
+        far = (away * torch.linalg.solve(S, away[:, :, None])[:, :, 0]).sum(1)
+        weights = (self.weights.log() - (far + S.logdet()) / 2).softmax(0)
+        covariances = self.covariances - G @ M @ self.covariances
+        means = self.means + (G @ away[:, :, None])[:, :, 0]
+        likely = weights > 1e-12  # a mixture has no classes of weight 0
+        weights = weights[likely] / weights[likely].sum()
+        return GaussianMixture(weights, means[likely], (covariances + covariances.mT)[likely] / 2)
+
     def draw_labels(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n classes from the weights: (n,) integers."""
         return torch.multinomial(self.weights, n, replacement=True, generator=generator)
