@@ -17,6 +17,8 @@ STYLES: Mapping[str, tuple[str, str]] = {
     "multi-step": ("#D55E00", "-"),
     "multi-step, Langevin": ("#D55E00", ":"),
     "multi-step, β = 1": ("#D55E00", "--"),
+    "velocity, Euler": ("#009E73", "-"),
+    "velocity, Heun": ("#009E73", "--"),
 }
 """Colour by sampler, after Okabe & Ito; dashed where it is a variant of the same."""
 

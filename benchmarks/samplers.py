@@ -13,6 +13,7 @@ from fgs.few_steps import FewSteps, MultiStep
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, NotConvergingError, StepByStep
+from fgs.velocity import ConstantVelocity, HeunVelocity
 
 
 class Task(NamedTuple):
@@ -51,6 +52,11 @@ def _sisa(task: Task, *, estimated: bool) -> StepByStep:
     return within(sampler, task.calls)
 
 
+def _unit(task: Task) -> float:
+    """Return a tenth of σ_0, which is 10 sd of the data or more on the mixtures, and 5 on the photographs."""
+    return task.sigma_0 / 10
+
+
 SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {
     "SISA": lambda task: _sisa(task, estimated=False),
     "SISA, σ estimated": lambda task: _sisa(task, estimated=True),
@@ -58,6 +64,12 @@ SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {
     "multi-step": lambda task: MultiStep(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "multi-step, Langevin": lambda task: corrected(task.calls, BETA, *task[1:]),
     "multi-step, β = 1": lambda task: MultiStep(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
+    "velocity, Euler": lambda task: ConstantVelocity(
+        task.calls, *task[1:3], unit=_unit(task), denoise_last=task.denoise_last
+    ),
+    "velocity, Heun": lambda task: HeunVelocity(
+        task.calls, *task[1:3], unit=_unit(task), denoise_last=task.denoise_last
+    ),
 }
 
 

@@ -17,10 +17,11 @@ from fgs.commands.interface import make_command
 from fgs.common.files import atomic
 from fgs.common.options import Argument, Option, at_least, require
 from fgs.common.text import json_text
+from fgs.composition import AllOf, AnyOf, Superposition
 from fgs.figures import contact_sheet, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
-from fgs.images.conditions import Condition, sample_rows
+from fgs.images.conditions import Condition, sample_composed, sample_rows
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
@@ -30,6 +31,7 @@ from fgs.sampling import SISA
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
 AT_ONCE = 16  # classes that are sampled where none is named
+COMPOSED = 96  # calls of --or and --and: they follow log p along the path, by steps that must be small
 FEW_CALLS = 12  # of the network, for a sample of every class
 
 _what, _output = (partial(Option, panel=panel) for panel in ("What", "Output"))
@@ -49,6 +51,8 @@ class Sample:
     ] = ()
     like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated: φ is averaged.")] = ()
     like_each: Annotated[tuple[Path, ...], _what("An image to sample the like of; each has its own row.")] = ()
+    or_: Annotated[tuple[str, ...], _what("With --class: samples of either; may be repeated.", flag="--or")] = ()
+    and_: Annotated[tuple[str, ...], _what("With --class: samples as likely of both.", flag="--and")] = ()
     between: Annotated[tuple[str, str] | None, _what("Go from a class to another (Fig. 8).", metavar="A B")] = None
     alphas: Annotated[int, _what("Places on the way of --between, both ends included.")] = 5
     unguided: Annotated[bool, _what("Sample the mixture (Algorithm 3).")] = False
@@ -69,6 +73,8 @@ class Sample:
         asked = [name for name in ("class_", "like", "like_each", "between", "unguided") if getattr(self, name)]
         if len(asked) > 1:
             raise ValueError(f"{asked[1]}: give only one of --class, --like, --like-each, --between and --unguided")
+        if (self.or_ or self.and_) and (len(self.class_) != 1 or (self.or_ and self.and_) or self.release_at):
+            raise ValueError("or_: give one --class, and --or or --and, and no --release-at")
         if self.list_ and (asked or self.start):
             raise ValueError("list_: is of all classes; leave out what to sample")
         at_least(self, n=1, alphas=2, downscale=1)
@@ -85,6 +91,9 @@ def sample(asked: Sample) -> None:
     """Sample a model, and write a grid, single images and an array."""
     with usage_errors():
         sampler = asked.how.build(asked.sigma or 1.0)
+        if asked.or_ or asked.and_:
+            kind = AnyOf if asked.or_ else AllOf
+            sampler = kind(asked.how.steps or COMPOSED, sigma_inf=asked.how.sigma_end, denoise_last=True)
         model = load_model(asked.run)
         if asked.list_:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
@@ -100,7 +109,11 @@ def sample(asked: Sample) -> None:
     begin, n = time.perf_counter(), 1 if asked.list_ else asked.n
     with results_in(asked.out) as out:
         with step_bar(sampler.planned_steps() * len(labels) * n, "image steps") as advance:
-            x = sample_rows(score, condition, n, sampler, size, asked.how.seed, partial(advance, "sampling"))
+            told = partial(advance, "sampling")
+            if isinstance(sampler, Superposition):
+                x = sample_composed(score, condition, n, sampler, size, asked.how.seed, told)
+            else:
+                x = sample_rows(score, condition, n, sampler, size, asked.how.seed, told)
         seconds = time.perf_counter() - begin
         if asked.list_:
             contact_sheet(dict(zip(labels, x[:, 0], strict=True)), out / "classes.png")
@@ -108,7 +121,12 @@ def sample(asked: Sample) -> None:
             _write(out, labels, x)
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
-        about |= {"n": n, "size": list(size), "sampler": asked.how.sampler, "beta": asked.how.chosen_beta}
+        about |= {
+            "n": n,
+            "size": list(size),
+            "sampler": asked.how.sampler,
+            "beta": getattr(sampler, "beta", asked.how.chosen_beta),
+        }
         about |= {"h": sampler.h if isinstance(sampler, SISA) else None, "precision": asked.how.precision_on("cpu")}
         print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))
     elif asked.list_:
@@ -143,6 +161,9 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         return _unique(labels), ends.between(alphas)
     if asked.unguided or (model.targets is None and not asked.class_):
         return ["unguided"], model.unguided
+    if asked.or_ or asked.and_:
+        names, word = (*asked.class_, *asked.or_, *asked.and_), " or " if asked.or_ else " and "
+        return [word.join(names)], model.condition(names)
     names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
     if len(names) < len(model.classes) and not asked.class_:
         print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)

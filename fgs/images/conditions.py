@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
+from fgs.composition import AnyOf, Several, Superposition
 from fgs.embedding import interpolate
 from fgs.images.known_mean import KnownMean
 from fgs.noise import seeded
@@ -41,6 +43,11 @@ class Condition(NamedTuple):
     def row(self, k: int) -> "Condition":
         """Ask for one of its rows."""
         return Condition(*(None if part is None else part[[k]] for part in self))  # type: ignore[arg-type]
+
+    def several(self, score: ProjectedScore, n: int) -> Several:
+        """Return the scores of its rows side by side, each for n samples: a `Superposition` makes one of them."""
+        guided = [self.row(k).guide(score, torch.zeros(n, dtype=torch.long)) for k in range(len(self.mean))]
+        return Several(tuple(each for each, _ in guided), tuple(phi for _, phi in guided))
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
@@ -101,3 +108,33 @@ def sample_rows(
         images.append(x.clamp(0, 1))
     together = torch.cat(images)
     return together.reshape(-1, n, *together.shape[1:])
+
+
+def sample_composed(
+    score: ProjectedScore,
+    condition: Condition,
+    n: int,
+    sampler: Superposition,
+    size: tuple[int, int],
+    seed: int = 0,
+    advance: Advance = lambda images: None,
+) -> Tensor:
+    """Sample n images of all rows together, (1, n, C, H, W) in [0, 1]; arguments as in `sample_rows`.
+
+    For OR each starts around the mean of one of the rows, as in the mixture of them, for AND around the mean of all.
+    """
+    images, at_once, mean = [], max(1, PIXELS // math.prod(size)), condition.mean
+    for first in range(0, n, at_once):
+        rows = torch.arange(first, min(first + at_once, n)) % len(mean)
+        together = condition.several(score, len(rows))
+        x = condition.start(rows, size, sampler.sigma_0, seeded(seed, first, 0))
+        if isinstance(sampler, AnyOf):
+            away = (x - mean[:, None]).flatten(2).square().sum(2)
+            together = replace(together, log_p=-away / (2 * sampler.sigma_0**2))
+        else:
+            x = x + mean.mean(0) - mean[rows]
+        for step in sampler.iterate(together, x, None, seeded(seed, first, 1)):
+            x = step.x
+            advance(len(x))
+        images.append(x.clamp(0, 1))
+    return torch.cat(images)[None]

@@ -14,9 +14,10 @@ from fgs.few_steps import FewSteps, MultiStep
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, StepByStep
 from fgs.training.devices import best_precision
+from fgs.velocity import ConstantVelocity
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
-BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "few-steps": 0.2}
+BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "few-steps": 0.2, "velocity": 1.0}
 """β by the name of the sampler; that of `corrected` was chosen on the model that ships (benchmarks/README.md)."""
 _how = partial(Option, panel="How")
 
@@ -29,7 +30,10 @@ class HowToSample:
         ValueError: one is out of range, or belongs to another sampler; the message begins with its name.
     """
 
-    sampler: Annotated[str, _how("The paper's; second order, corrected or not; first.", "|".join(BETAS))] = "corrected"
+    sampler: Annotated[
+        str,
+        _how("The paper's; second order, corrected or not; first; and of flow matching.", "|".join(BETAS)),
+    ] = "corrected"
     h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
     beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
     steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; not of sisa.")] = None
@@ -43,6 +47,7 @@ class HowToSample:
         require(self, "sigma_end", 0 < self.sigma_end < 1, "must lie in (0, 1)")
         if self.sampler == "sisa" and self.steps is not None:
             raise ValueError("steps: of sisa follow from --h and --beta; leave it out")
+        require(self, "beta", self.sampler != "velocity" or self.beta is None, "of velocity is 1; leave it out")
         if self.sampler != "sisa" and self.h is not None:
             raise ValueError("h: belongs to --sampler sisa; give that too, or --steps instead")
 
@@ -66,6 +71,8 @@ class HowToSample:
 
     def build(self, sigma_0: float = 1.0) -> StepByStep:
         """Build the sampler from the noise level σ_0 on."""
+        if self.sampler == "velocity":
+            return ConstantVelocity(self.steps or CALLS, sigma_0, self.sigma_end, denoise_last=True)
         if self.sampler == "sisa":
             return SISA(self.h or H, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
         build: dict[str, Callable[..., StepByStep]] = {"corrected": corrected, "multi-step": MultiStep}

@@ -44,14 +44,15 @@ def test_two_classes(fgs, run, tmp_path):
     assert len(list((tmp_path / "out").glob("*.png"))) == 7
 
 
-@pytest.mark.parametrize("sampler", ["sisa", "corrected", "multi-step", "few-steps"])
+@pytest.mark.parametrize("sampler", ["sisa", "corrected", "multi-step", "few-steps", "velocity"])
 def test_every_sampler(fgs, run, tmp_path, sampler):
-    how = ["--h", 0.9] if sampler == "sisa" else ["--steps", 9]
-    options = ["--sampler", sampler, *how, "--beta", 0.9, "--n", 1, "--json", "--out", tmp_path / "out"]
+    how, beta = ["--h", 0.9] if sampler == "sisa" else ["--steps", 9], 1 if sampler == "velocity" else 0.9
+    how += [] if sampler == "velocity" else ["--beta", beta]
+    options = ["--sampler", sampler, *how, "--n", 1, "--json", "--out", tmp_path / "out"]
     code, out, err = fgs("sample", run["features"], *options)
     assert (code, err) == (0, "")
     about = json.loads(out)
-    assert (about["sampler"], about["beta"]) == (sampler, 0.9)
+    assert (about["sampler"], about["beta"]) == (sampler, beta)
     assert about["steps"] <= 9
     assert (about["h"] is None) == (sampler != "sisa")
     with np.load(tmp_path / "out/samples.npz") as arrays:
@@ -157,6 +158,19 @@ def test_every_row_starts_at_the_picture(run, photo):
     assert len(condition.phi) == 3
 
 
+@pytest.mark.parametrize("word", ["or", "and"])
+def test_two_classes_composed(fgs, run, tmp_path, word):
+    one, other = load_model(run["features"]).classes[:2]
+    options = ("--class", one, f"--{word}", other, "--n", 3, "--steps", 9, "--json", "--out", tmp_path / "out")
+    code, out, err = fgs("sample", run["features"], *options)
+    assert (code, err) == (0, "")
+    about = json.loads(out)
+    assert (about["rows"], about["n"], about["steps"], about["beta"]) == ([f"{one} {word} {other}"], 3, 9, 0.5)
+    with np.load(tmp_path / "out/samples.npz") as arrays:
+        assert arrays["samples"].shape == (3, 1, 20, 20)
+        assert np.isfinite(arrays["samples"]).all()
+
+
 def test_start_and_release(fgs, run, photo, tmp_path):
     arguments = ["--unguided", "--start", photo, "--sigma", 0.3, "--n", 1, *QUICK]
     assert fgs("sample", run["features"], *arguments, "--out", tmp_path / "near")[0] == 0
@@ -179,6 +193,8 @@ BAD = {
     "steps": (["--steps", "2"], "--steps: must be at least 7 with corrections, got 2"),
     "steps of SISA": (["--sampler", "sisa", "--steps", "20"], "--steps: of sisa follow from --h and --beta"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
+    "composed": (["--or", "bricks"], "--or: give one --class, and --or or --and, and no --release-at"),
+    "beta of velocity": (["--sampler", "velocity", "--beta", ".2"], "--beta: of velocity is 1; leave it out, got 0.2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
     "noise level": (["--sigma-end", "2"], "--sigma-end: must lie in (0, 1), got 2"),

@@ -29,7 +29,7 @@ def test_particles_are_drawn_as_often_as_they_weigh(seed):
 def test_the_posterior_as_potential_samples_the_class(d):
     means = torch.randn(3, d, dtype=torch.float64, generator=seeded(d))
     mixture = GaussianMixture(torch.full((3,), 1 / 3).double(), means, 0.04 * torch.eye(d).expand(3, d, d).double())
-    how = {"calls": 400, "beta": 0.5, "sigma_0": 5.0, "sigma_inf": 0.02}
+    how = {"calls": 400, "beta": 0.3, "sigma_0": 5.0, "sigma_inf": 0.02}
     sampler = Steered(potential=lambda x, x_hat, sigma: mixture.log_posterior(x, sigma)[:, 1], **how)
     assert isinstance(sampler, SISASampler)
     start = draw_start((N, d), mixture.centre, 5.0, 0.9, seeded(0))
