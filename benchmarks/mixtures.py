@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from fgs.corrections import Chain
 from fgs.few_steps import FewSteps
 from fgs.noise import seeded
 from fgs.sampling import SISA, StepByStep, draw_start
@@ -129,8 +128,5 @@ def _learned(learned: Learned) -> Guide:
 
 
 def _step_and_beta(sampler: StepByStep) -> tuple[float, float]:
-    if isinstance(sampler, SISA):
-        return sampler.h, sampler.beta
-    parts = sampler.parts if isinstance(sampler, Chain) else (sampler,)
-    down = next(part for part in parts if isinstance(part, FewSteps))
-    return down.step.h, down.beta
+    assert isinstance(sampler, SISA | FewSteps)
+    return (sampler.h if isinstance(sampler, SISA) else sampler.step.h), sampler.beta

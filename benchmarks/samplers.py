@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from fgs.corrections import corrected
+from fgs.corrections import Corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.noise import known_schedule, per_sample
 from fgs.protocols import ProjectedScore
@@ -62,7 +62,7 @@ SAMPLERS: dict[str, Callable[[Task], StepByStep]] = {
     "SISA, σ estimated": lambda task: _sisa(task, estimated=True),
     "few steps": lambda task: FewSteps(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "multi-step": lambda task: MultiStep(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
-    "multi-step, Langevin": lambda task: corrected(task.calls, BETA, *task[1:]),
+    "multi-step, Langevin": lambda task: Corrected(task.calls, BETA, *task[1:3], denoise_last=task.denoise_last),
     "multi-step, β = 1": lambda task: MultiStep(task.calls, 1.0, *task[1:3], denoise_last=task.denoise_last),
     "velocity, Euler": lambda task: ConstantVelocity(
         task.calls, *task[1:3], unit=_unit(task), denoise_last=task.denoise_last

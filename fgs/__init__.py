@@ -8,7 +8,7 @@ method, symbol by symbol; the folders are the rooms that it is used in.
 from importlib.metadata import version
 
 from fgs.composition import AllOf, AnyOf, Several
-from fgs.corrections import Chain, Langevin
+from fgs.corrections import Corrected
 from fgs.denoising import denoising_loss, inverse_variance, log_uniform, uniform, unweighted
 from fgs.embedding import (
     centroid,
@@ -42,7 +42,7 @@ __version__ = version("fgs")
 __all__ = [  # noqa: RUF022 by what they are for
     "FeatureExtractor", "ProjectedScore", "SISASampler", "Samples",  # the protocols
     "add_noise", "known_schedule", "per_sample", "pooled",  # noise
-    "SISA", "FewSteps", "MultiStep", "Langevin", "Chain", "StepByStep", "Step",  # samplers
+    "SISA", "FewSteps", "MultiStep", "Corrected", "StepByStep", "Step",  # samplers
     "ConstantVelocity", "HeunVelocity", "Several", "AnyOf", "AllOf", "Steered", "near",
     "draw_start", "fixed", "growing", "NotConvergingError",
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ

@@ -43,11 +43,7 @@ def _names(lists: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ToyConfig:
-    """The mixture of `fgs toy`, and how one class of it is sampled.
-
-    Raises:
-        ValueError: a setting is out of range; the message begins with its name.
-    """
+    """The mixture of `fgs toy`, and how one class of it is sampled."""
 
     components: Annotated[int, _mixture("Number K of Gaussians.")] = 2
     dim: Annotated[int, _mixture("Dimension d of x.")] = 1

@@ -17,7 +17,6 @@ from toy.judge import Judge, Row
 from toy.learned.embedding import Embedding, measure_embedding
 from toy.learned.scores import LEARNED_METHODS, Learned
 from toy.methods import Method, ToySampler, build_method
-from toy.mixture import GaussianMixture
 
 CLASS_SAMPLES = 2000  # of each class, to show
 
@@ -60,9 +59,10 @@ class ToyResult:
         floor = {"kind": "mean distance of true to true samples", "n": self.config.samples, "w1": self.judge.floor}
         if self.judge.energy_floor is not None:
             floor |= {"energy_n": len(self.judge.smoothed[0]), "energy": self.judge.energy_floor}
-        result: dict[str, Any] = {"config": config, "floor": floor, "methods": _plain(first.rows)}
-        for block in self.blocks[1:]:
-            result["methods_beta_1"] = _plain(block.rows)
+        result: dict[str, Any] = {"config": config, "floor": floor}
+        for key, block in zip(("methods", "methods_beta_1"), self.blocks, strict=False):
+            rows = {name: asdict(row).items() for name, row in block.rows.items()}
+            result[key] = {n: {k: v for k, v in row if k == "steps" or v is not None} for n, row in rows.items()}
         if self.learned:
             found = self.learned.found.items()
             agreement = {name: labels.metrics(self.judge.mixture, self.config.seed) for name, labels in found}
@@ -70,13 +70,6 @@ class ToyResult:
         if self.embedding:
             result["embedding"] = self.embedding.metrics()
         return result
-
-
-def _plain(rows: dict[str, Row]) -> dict[str, dict[str, Any]]:
-    return {
-        name: {key: value for key, value in asdict(row).items() if key == "steps" or value is not None}
-        for name, row in rows.items()
-    }
 
 
 def run_toy(
@@ -94,24 +87,15 @@ def run_toy(
     judge, sampler = prepare(config)
     samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
     blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
-    result = ToyResult(config, judge, blocks, learned)
     if learned is None or "guided" not in learned.networks:
-        return result
-    classes = _see_classes(config, judge.mixture, sampler, learned, advance)
-    return replace(result, embedding=measure_embedding(learned, judge.mixture, config.seed), classes=classes)
-
-
-def _see_classes(
-    config: ToyConfig, mixture: GaussianMixture, sampler: ToySampler, learned: Learned, advance: Advance
-) -> list[Tensor]:
-    """Sample every class, guided by its centroid; none if one did not converge, as the row of the method says."""
-    n, single = min(config.samples, CLASS_SAMPLES), mixture.to(torch.float32)
-    drawn: list[Outcome] = []
+        return ToyResult(config, judge, blocks, learned)
+    mixture, n, drawn = judge.mixture, min(config.samples, CLASS_SAMPLES), list[Outcome]()
     for y in range(mixture.K):
         method = {"learned": learned.method("learned", mixture, y, config.seed)}
-        drawn += draw_together(method, y, single, sampler, n, config.seed, advance).values()
-    classes = [found.x.to(mixture.means) for found in drawn if isinstance(found, Drawn)]
-    return classes if len(classes) == mixture.K else []
+        drawn += draw_together(method, y, mixture.to(torch.float32), sampler, n, config.seed, advance).values()
+    seen = [found.x.to(mixture.means) for found in drawn if isinstance(found, Drawn)]
+    classes = seen if len(seen) == mixture.K else []  # if one did not converge, as the row of the method says, none
+    return ToyResult(config, judge, blocks, learned, measure_embedding(learned, mixture, config.seed), classes)
 
 
 def prepare(config: ToyConfig) -> tuple[Judge, ToySampler]:
@@ -148,7 +132,14 @@ def run_block(
     """Sample by every method with one sampler, and measure; arguments as in `run_toy` and from `prepare`."""
     start = "N(m, σ_0² Id)" if sampler.beta < 1 else "the exact p_{σ_0,y}"
     mixture = judge.mixture.to(torch.float32)  # it changes a sample by far less than its error, in half the time
-    methods = {name: _method(name, config, mixture, sampler, learned) for name in config.methods}
+    methods: dict[str, Method] = {}
+    for name in config.methods:
+        if name not in LEARNED_METHODS:
+            methods[name] = build_method(name, mixture, config.target, sampler)
+        elif learned is None:
+            raise ValueError(f"method: {name} needs trained networks")
+        else:
+            methods[name] = learned.method(name, mixture, config.target, config.seed)
     drawn = draw_together(methods, config.target, mixture, sampler, config.samples, config.seed, advance)
     samples = {name: found.x.to(judge.true) for name, found in drawn.items() if isinstance(found, Drawn)}
     rows = {"true": judge.measure_true()}
@@ -159,13 +150,3 @@ def run_block(
         else:
             rows[name] = Row(label, error=str(found))
     return Block(sampler, start, samples, rows)
-
-
-def _method(
-    name: str, config: ToyConfig, mixture: GaussianMixture, sampler: ToySampler, learned: Learned | None
-) -> Method:
-    if name not in LEARNED_METHODS:
-        return build_method(name, mixture, config.target, sampler)
-    if learned is None:
-        raise ValueError(f"method: {name} needs trained networks")
-    return learned.method(name, mixture, config.target, config.seed)

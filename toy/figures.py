@@ -14,7 +14,6 @@ from torch import Tensor
 from fgs.figures import COLOURS, OTHER, TRUTH, new_figure, save_figure
 from toy.experiment import Block, ToyResult
 from toy.geometry import ClassAxis, nearest_distance
-from toy.judge import Row
 from toy.mixture import GaussianMixture
 
 Array = NDArray[np.float64]
@@ -85,12 +84,11 @@ def save_panels(result: ToyResult, path: Path) -> None:
         f"β = {block.sampler.beta:g}": [_panel(result, block, name) for name in block.rows if name != "true"]
         for block in result.blocks
     }
-    config = result.config
+    config, judge = result.config, result.judge
     title = (
         f"{config.components} Gaussians in d = {config.dim}, {config.separation:g}λ apart: samples of class "
         f"{config.target} (colour), its true density (black), the mixture (grey)"
     )
-    judge = result.judge
     truth = density(judge.mixture, judge.target, judge.axis, judge.sigma_inf)
     panel_grid(path, blocks, truth, title, "u·(x − m) / λ")
 
@@ -99,13 +97,9 @@ def _panel(result: ToyResult, block: Block, name: str) -> Panel:
     row, judge = block.rows[name], result.judge
     if name not in block.samples:
         return Panel(row.label, "did not converge", np.zeros(0), COLOURS[name])
-    shown = along(judge.mixture, judge.target, judge.axis, block.samples[name])
-    return Panel(row.label, _note(row), shown.numpy(), COLOURS[name])
-
-
-def _note(row: Row) -> str:
-    ratio = row.distance_over_floor or 0.0
-    return f"sd {row.sd:.2f} λ, W1 {ratio:{'.2f' if ratio < 10 else '.0f'}}× floor"
+    shown, ratio = along(judge.mixture, judge.target, judge.axis, block.samples[name]), row.distance_over_floor or 0.0
+    note = f"sd {row.sd:.2f} λ, W1 {ratio:{'.2f' if ratio < 10 else '.0f'}}× floor"
+    return Panel(row.label, note, shown.numpy(), COLOURS[name])
 
 
 def along(mixture: GaussianMixture, y: int, axis: ClassAxis, x: Tensor) -> Tensor:

@@ -69,13 +69,10 @@ class Judge:
         row = Row(label, steps, hit, mean_error, sd, distance, distance / self.floor)
         if self.energy_floor is None:
             return row
-        energy = self._energy((x if x_noisy is None else x_noisy)[:ENERGY_ROWS].float())
-        return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
-
-    def _energy(self, x: Tensor) -> float:
-        """Mean energy distance of x to the smoothed true sets, whose own mean distances are known."""
+        x = (x if x_noisy is None else x_noisy)[:ENERGY_ROWS].float()
         across = fmean(float(mean_distance(x, true)) for true in self.smoothed)
-        return 2 * across - float(mean_distance(x, x)) - self.within
+        energy = 2 * across - float(mean_distance(x, x)) - self.within
+        return replace(row, energy=energy, energy_over_floor=energy / self.energy_floor)
 
     def measure_true(self) -> Row:
         """Measure the true set that is shown."""

@@ -40,9 +40,8 @@ def find_heading(number: int) -> Heading:
     """Return the heading of lesson `number`."""
     found = {heading.number: heading for heading in headings()}
     if number not in found:
-        raise ValueError(
-            f"NUMBER: must be a lesson from {min(found, default=0)} to {max(found, default=0)}, got {number}"
-        )
+        first, last = min(found, default=0), max(found, default=0)
+        raise ValueError(f"NUMBER: must be a lesson from {first} to {last}, got {number}")
     return found[number]
 
 

@@ -1,6 +1,6 @@
 """`fgs evaluate`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,18 +11,20 @@ from fgs.commands.interface import make_command
 from fgs.common.files import write_text
 from fgs.common.options import Argument, Option, at_least
 from fgs.common.text import json_text, strict
-from fgs.evaluation.denoising import Found, Subject
-from fgs.evaluation.measure import MANY, images_of, measure_samples, measures_of
-from fgs.evaluation.page import write_report
-from fgs.evaluation.report import describe, sections
+from fgs.evaluation import samples as of
+from fgs.evaluation.denoising import Found, Subject, denoising
+from fgs.evaluation.features import concentration, embedding
+from fgs.evaluation.report import describe, sections, write_report
 from fgs.images import Model, load_model
 from fgs.images.config import ContradictionError, read_config
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import patches_of, unseen_patches
+from fgs.measures.statistics import SMALLEST
 from fgs.networks import GuidedUNet
 
 TRAINED, UNSEEN = "classes trained on", "classes never trained on"
 SHOWN = 12  # classes of more that are measured
+MANY = 24  # classes above which what takes ten times as long as samples, or grows with their pairs, is left out
 
 _output = partial(Option, panel="Output")
 
@@ -78,8 +80,8 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
         trained = model.only(model.trained_on)
         count = len(trained.classes)
         few = trained.classes[:: -(-count // SHOWN)] if data and count > MANY else trained.classes
-        of = trained.only(asked.class_ or few)
-        subjects[TRAINED] = Subject(of, patches_of(of, data), Path())
+        chosen = trained.only(asked.class_ or few)
+        subjects[TRAINED] = Subject(chosen, patches_of(chosen, data), Path())
         bank = (trained, patches_of(trained, data)) if asked.unseen else None
     if asked.unseen:
         if not isinstance(model.network, GuidedUNet):
@@ -104,15 +106,28 @@ def _folders(run: Path | None, model: Model, needed: bool) -> list[Path] | None:
 def _measure(subject: Subject, asked: Evaluate) -> Found:
     """Make every measure that the subject allows, with bars."""
     found: Found = {}
-    measures = measures_of(subject)
+    guided, classes = isinstance(subject.model.network, GuidedUNet), len(subject.model.classes)
+    measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
+    measures |= {"concentration": concentration} if guided else {}
+    measures |= {"embedding": embedding} if guided and classes <= MANY else {}
     with step_bar(len(measures), "measures") as advance:
         for name, measure in measures.items():
             advance(name, 0)
             found[name] = measure(subject)
             advance(name, 1)
-    calls = asked.how.build().planned_steps() * sum(images_of(subject, asked.n).values())
+    if subject.model.targets is None:
+        return found
+    judged = subject.patches.patch >= SMALLEST  # smaller ones can be looked at, but not judged
+    sampled: dict[str, tuple[Callable[[of.Judged], Found], int]] = {"samples": (of.samples, asked.n * classes)}
+    if judged and guided and classes > 1:
+        images = of.FEW * of.ALPHAS * min(of.PAIRS, classes * (classes - 1) // 2)
+        sampled["interpolation"] = (of.interpolation, images)
+    calls = asked.how.build().planned_steps() * sum(images for _, images in sampled.values())
     with step_bar(calls, "image steps") as advance:
-        return found | measure_samples(subject, asked.how, asked.n, advance)
+        judge = of.fit_judge(subject.patches, max(of.ENOUGH, asked.n)) if judged else None
+        for name, (draw, _) in sampled.items():
+            found[name] = draw(of.Judged(subject, judge, asked.how, asked.n, partial(advance, name)))
+    return found
 
 
 def _print(found: Mapping[str, Found], out: Path) -> None:

@@ -156,18 +156,13 @@ def _interruptions() -> Iterator[Callable[[], bool]]:
 def _describe(recipe: Recipe, as_json: bool) -> None:
     """Print what would be trained."""
     patches, hashes, skipped = read_patches(recipe)
-    recipe = replace(recipe, classes=chosen_classes(recipe, patches))
+    config = asdict(replace(recipe, classes=chosen_classes(recipe, patches)))
     warn_of(skipped)
-    pairs = {"classes": len(hashes), "pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
-    about = sizes(recipe, len(hashes)) | pairs | {"config": asdict(recipe)}
-    if as_json:
-        print(json_text(about))
-        return
-    for name, value in about.items():
-        if name != "config":
-            print(f"{name.replace('_', ' '):22} {value:,}" if isinstance(value, int) else f"{name:22} {value}")
-    for name, value in asdict(recipe).items():
-        print(f"{name.rstrip('_').replace('_', '-'):22} {value}")
+    about = sizes(recipe, len(hashes)) | {"classes": len(hashes)}
+    about |= {"pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
+    lines = [f"{name.replace('_', ' '):22} {value:,}" for name, value in about.items()]
+    lines += [f"{name.rstrip('_').replace('_', '-'):22} {value}" for name, value in config.items()]
+    print(json_text(about | {"config": config}) if as_json else "\n".join(lines))
 
 
 def _report(run: Run, as_json: bool) -> None:

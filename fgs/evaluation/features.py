@@ -23,7 +23,8 @@ def concentration(subject: Subject) -> Found:
     features = [network.features(patches.held_out_crops(y, FEATURES, seeded(0, y))) for y in classes]
     layers = [torch.split(part, network.widths, dim=1) for part in features]
     by_layer: Found = {}
-    names = [*_layer_names(network), "all"]
+    levels = range(1, network.settings["levels"] + 1)
+    names = [*(f"encoder {k}" for k in levels), "middle", *(f"decoder {k}" for k in levels[:-1]), "all"]
     for number, name in enumerate(names):
         phi = features if name == "all" else [part[number] for part in layers]
         ratio = separation(phi).ratio[~torch.eye(len(phi), dtype=torch.bool)]
@@ -37,12 +38,6 @@ def concentration(subject: Subject) -> Found:
     measures = {key: [by_layer[name][key] for name in names] for key in ("ratio_median", "ratio_worst")}
     dots(measures, names, "within ÷ between (Eq. 5)", subject.folder / "concentration.png")
     return {"layers": by_layer}
-
-
-def _layer_names(network: GuidedUNet) -> list[str]:
-    levels = network.settings["levels"]
-    encoders = [f"encoder {level + 1}" for level in range(levels)]
-    return [*encoders, "middle", *(f"decoder {level + 1}" for level in range(levels - 1))]
 
 
 @torch.no_grad()

@@ -1,13 +1,52 @@
-"""What was found, in words and tables, in the order of the paper's figures: the sections of a report."""
+"""What was found, in words, tables and figures, in the order of the paper's: one HTML file that needs no other."""
 
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
+from fgs.common.files import write_text
 from fgs.evaluation.denoising import Found
-from fgs.evaluation.page import Section, Table
 from fgs.evaluation.samples import COLUMNS, FEW
 from fgs.images.model import Model
 from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; color: #1a1a1a; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ddd; padding-top: 1rem; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; display: block; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+"""
+
+Row = Sequence[str | float | None]
+"""Cells: numbers are rounded to three digits after the point, None is a dash."""
+
+
+class Section(NamedTuple):
+    """A title, what to see there, the caption of its figure, and tables, the first row of each a header."""
+
+    title: str
+    text: str
+    caption: str
+    tables: Sequence[Sequence[Row]]
+
+
+def write_report(path: Path, title: str, lead: str, sections: Iterable[str]) -> None:
+    """Write the report, atomically; `lead` is a sentence under the title."""
+    parts = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">',
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>",
+        f"<h1>{escape(title)}</h1><p>{escape(lead)}</p>",
+        *sections,
+        "</body></html>",
+    ]
+    write_text(path, "\n".join(parts) + "\n")
 
 
 def describe(model: Model, how: HowToSample) -> str:
@@ -23,50 +62,61 @@ def describe(model: Model, how: HowToSample) -> str:
     )
 
 
-def sections(found: Found, folder: Path, of: str) -> list[Section]:
-    """Make the sections of what was measured of some classes; the figures are in the folder."""
+def sections(found: Found, folder: Path, of: str) -> list[str]:
+    """Make the sections, as HTML, of what was measured of some classes; the folder holds a figure of each measure."""
     makers = {"denoising": _denoising, "concentration": _concentration, "embedding": _embedding}
     makers |= {"samples": _samples, "interpolation": _interpolation}
-    made = [make(found[name], folder) for name, make in makers.items() if name in found]
-    return [section._replace(title=f"{section.title}: {of}") for section in made]
+    pages = []
+    for name in (name for name in makers if name in found):
+        title, text, caption, tables = makers[name](found[name])
+        data = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
+        pages.append(
+            f"<h2>{escape(title)}: {of}</h2><p>{escape(text)}</p>{''.join(map(_table, tables))}"
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    return pages
 
 
-def _denoising(found: Found, folder: Path) -> Section:
+def _table(rows: Sequence[Row]) -> str:
+    lines = []
+    for tag, cells in zip(["th", *["td"] * len(rows)], rows, strict=False):
+        texts = ("—" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)
+        lines.append("<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>")
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+
+
+def _denoising(found: Found) -> Section:
     rows = [[name, *curve] for name, curve in ({"noisy": found["noisy"]} | found["psnr"]).items()]
     header = ["PSNR in dB", *(f"σ = {sigma:g}" for sigma in found["sigma"])]
     text = "Mean PSNR of held-out patches; the figure shows what each condition gains over none."
-    return Section("Denoising (Fig. 3, left)", text, [Table(header, rows)], {"Gain in PSNR": folder / "denoising.png"})
+    return Section("Denoising (Fig. 3, left)", text, "Gain in PSNR", [[header, *rows]])
 
 
-def _concentration(found: Found, folder: Path) -> Section:
+def _concentration(found: Found) -> Section:
     header = ["block", "ratio, median pair", "ratio, worst pair", "nearest centroid"]
-    rows = [
-        [name, layer["ratio_median"], layer["ratio_worst"], layer["nearest_centroid"]]
-        for name, layer in found["layers"].items()
-    ]
     text = (
         "Variance of φ(x) within a class, along the line to another class, over the squared distance of the centroids: "
         "under 1, they are apart. Last column: share of held-out patches whose φ is nearest to that of their class."
     )
-    figures = {"Eq. 5 by block": folder / "concentration.png"}
-    return Section("Concentration and separation (Fig. 4)", text, [Table(header, rows)], figures)
+    rows = [[name, *layer.values()] for name, layer in found["layers"].items()]
+    return Section("Concentration and separation (Fig. 4)", text, "Eq. 5 by block", [[header, *rows]])
 
 
-def _embedding(found: Found, folder: Path) -> Section:
+def _embedding(found: Found) -> Section:
     fits = {"‖Δφ‖²": found, "2 ΔφᵀMΔφ": found["metric"]} if "metric" in found else {}
     rows = [[name, *(f"{fit[key]:.3g}" for key in ("r", "A", "B"))] for name, fit in fits.items()]
-    tables = [Table(["distance", "r", "A", "B"], rows)] if rows else []
     text = (
         "Distance of two classes' densities (Eq. 7, from the network's own conditional scores) against the squared "
         "distance of their centroids; A and B are the slopes of Eq. 6, r is Pearson's correlation. M is the metric "
         "that the score has in φ (`fgs.feature_metric`), which predicts d² to first order."
     )
-    figures = {"Pairs of classes": folder / "embedding.png"}
-    return Section("Euclidean embedding (Fig. 5)", text, tables, figures)
+    tables = [[["distance", "r", "A", "B"], *rows]] if rows else []
+    return Section("Euclidean embedding (Fig. 5)", text, "Pairs of classes", tables)
 
 
-def _samples(found: Found, folder: Path) -> Section:
-    rows = [[name, *map(of_class.get, COLUMNS)] for name, of_class in found["classes"].items()]
+def _samples(found: Found) -> Section:
+    names, summary = [name.replace("_", " ") for name in COLUMNS], found["summary"]
     text = (
         f"{found['n']} samples a class in {found['steps']} steps. {_left_out(found)}"
         "hit: share that a linear classifier on texture "
@@ -76,16 +126,9 @@ def _samples(found: Found, folder: Path) -> Section:
         "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
         "patches; elsewhere: that of places trained on with others, which share no pixel with them."
     )
-    tables = [
-        Table(["over all classes", *map(_words, found["summary"])], [["", *found["summary"].values()]]),
-        Table(["class", *map(_words, COLUMNS)], rows),
-    ]
-    figures = {"Real patches and samples": folder / "samples.png"}
-    return Section("Samples (Fig. 7)", text, tables, figures)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    rows = [[name, *map(of_class.get, COLUMNS)] for name, of_class in found["classes"].items()]
+    over_all = [["over all classes", *(name.replace("_", " ") for name in summary)], ["", *summary.values()]]
+    return Section("Samples (Fig. 7)", text, "Real patches and samples", [over_all, [["class", *names], *rows]])
 
 
 def _left_out(found: Found) -> str:
@@ -93,12 +136,11 @@ def _left_out(found: Found) -> str:
     if "hit" not in found["summary"]:
         return f"Texture statistics are left out: they need {SMALLEST} pixels a side, and the patches have fewer. "
     flat = [name for name, of_class in found["classes"].items() if of_class["distance"] is None]
-    if not flat:
-        return ""
-    return f"{', '.join(flat)}: real patches are all alike there, so that there is nothing to divide a distance by. "
+    why = "real patches are all alike there, so that there is nothing to divide a distance by. "
+    return f"{', '.join(flat)}: {why}" if flat else ""
 
 
-def _interpolation(found: Found, folder: Path) -> Section:
+def _interpolation(found: Found) -> Section:
     header = ["from", "to", "distance of φ", *(f"α = {alpha:.2g}" for alpha in found["alphas"]), "monotone"]
     rows = [
         [*line["pair"], line["distance"], *line["progress"], "yes" if line["monotone"] else "no"]
@@ -108,5 +150,4 @@ def _interpolation(found: Found, folder: Path) -> Section:
         f"{FEW} samples at each place between two classes: how far the mean of their texture statistics has come from "
         "the one (0) to the other (1). Pairs by their distance in φ."
     )
-    figures = {"Between two classes": folder / "interpolation.png"}
-    return Section("Interpolation (Fig. 8)", text, [Table(header, rows)], figures)
+    return Section("Interpolation (Fig. 8)", text, "Between two classes", [[header, *rows]])

@@ -39,9 +39,8 @@ def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
     """
     classes = range(len(patches.classes))
     training = torch.stack([patches.training(y, n, seeded(seed, TRAINING, y)) for y in classes])
-    return TextureJudge.fit(
-        training, torch.stack([patches.held_out_crops(y, n, seeded(seed, HELD_OUT, y)) for y in classes])
-    )
+    held_out = torch.stack([patches.held_out_crops(y, n, seeded(seed, HELD_OUT, y)) for y in classes])
+    return TextureJudge.fit(training, held_out)
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,9 @@ def samples(judged: Judged) -> Found:
         classes[name] |= _copies(subject, y, x[y][:COPIES], judged.how.seed)
     if judged.judge:
         _find_nearest(judged.judge, x, classes)
-    rows = {
-        name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]])
-        for y, name in enumerate(subject.model.classes)
-    }
-    shown = {name: rows[name] for name in list(rows)[:: -(-len(rows) // SHOWN)]}
-    image_grid(shown, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
+    shown = list(enumerate(classes))[:: -(-len(classes) // SHOWN)]
+    rows = {name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]]) for y, name in shown}
+    image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
     summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
     for key in ("nearest", "real_nearest") if judged.judge else ():
         summary[f"{key}_own"] = sum(found[key] == name for name, found in classes.items()) / len(classes)
@@ -145,21 +141,19 @@ def interpolation(judged: Judged) -> Found:
     between = torch.cdist(model.targets, model.targets)
     pairs = sorted(combinations(range(len(names)), 2), key=lambda pair: float(between[pair]))
     chosen = [pairs[round(k)] for k in torch.linspace(0, len(pairs) - 1, min(PAIRS, len(pairs))).tolist()]
-    rows, found = {}, []
+    rows, found, alphas = {}, [], torch.linspace(0, 1, ALPHAS)
     for a, b in chosen:
-        condition = model.condition([names[a], names[b]]).between(torch.linspace(0, 1, ALPHAS))
-        x = judged.draw(model.network, condition, FEW)
+        x = judged.draw(model.network, model.condition([names[a], names[b]]).between(alphas), FEW)
         means = torch.stack([judge.scaled(part).mean(0) for part in x])
         way = means[-1] - means[0]
         progress = ((means - means[0]) @ way / way.square().sum()).tolist()
-        monotone = all(first < second for first, second in pairwise(progress))
         found.append({"pair": [names[a], names[b]], "distance": float(between[a, b]), "progress": progress})
-        found[-1]["monotone"] = monotone
+        found[-1]["monotone"] = all(first < second for first, second in pairwise(progress))
         ends = [subject.patches.training(y, 1, seeded(REAL, y)) for y in (a, b)]
         rows[f"{names[a]}\n{names[b]}"] = torch.cat([ends[0], *x[:, :1], ends[1]])
-    columns = ["real", *(f"α = {alpha:.2g}" for alpha in torch.linspace(0, 1, ALPHAS).tolist()), "real"]
+    columns = ["real", *(f"α = {alpha:.2g}" for alpha in alphas.tolist()), "real"]
     image_grid(rows, columns, "", subject.folder / "interpolation.png")
-    return {"alphas": torch.linspace(0, 1, ALPHAS).tolist(), "pairs": found}
+    return {"alphas": alphas.tolist(), "pairs": found}
 
 
 COLUMNS = (*Quality._fields, "nearest", "memorised", "real_memorised", "elsewhere")

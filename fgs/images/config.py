@@ -58,13 +58,11 @@ class Config(NamedTuple):
         except (KeyError, TypeError, ValueError):
             return self  # which the state does not fit, as loading it will say
         if (budget["steps"] or math.inf) <= spent.steps:
-            raise ContradictionError(
-                f"steps: the run has taken {spent.steps} already; give more, got {budget['steps']}"
-            )
+            taken = f"the run has taken {spent.steps} already"
+            raise ContradictionError(f"steps: {taken}; give more, got {budget['steps']}")
         if not budget["steps"] and 60 * budget["minutes"] <= spent.seconds:
-            raise ContradictionError(
-                f"minutes: the run has spent {spent.seconds / 60:.3g} already; give more, got {budget['minutes']:g}"
-            )
+            taken = f"the run has spent {spent.seconds / 60:.3g} already"
+            raise ContradictionError(f"minutes: {taken}; give more, got {budget['minutes']:g}")
         leg = Leg(**budget, from_step=spent.steps, from_seconds=spent.seconds)
         return self._replace(recipe=replace(recipe, **budget), legs=[*self.legs, leg])
 

@@ -64,9 +64,8 @@ class Endless:
         drawn = [level for picture in synthetic for level in _pyramid(picture, variation.scales, patch)]
         levels, self.real = [*real, *drawn], len(real)
         if not levels:
-            raise ValueError(
-                f"data: no picture has {math.ceil(ROOM * patch)} pixels a side, which endless classes need"
-            )
+            side = math.ceil(ROOM * patch)
+            raise ValueError(f"data: no picture has {side} pixels a side, which endless classes need")
         self.sides = torch.tensor([level.shape[1:] for level in levels])
         sizes = self.sides.prod(1)
         self.begin = sizes.cumsum(0) - sizes  # of each in the row of all pixels

@@ -206,10 +206,7 @@ class Patches:
 
     def training_pixels(self, y: int) -> list[Tensor]:
         """Return the parts of the images of class y that are trained on, (C, H, W) uint8 each."""
-        return [
-            self._images[image][:, top : top + height, left : left + width]
-            for image, top, left, height, width in self._train_regions[y]
-        ]
+        return [self._images[k][:, top : top + h, left : left + w] for k, top, left, h, w in self._train_regions[y]]
 
     def training_regions(self, y: int) -> list[Tensor]:
         """Return the parts of the images of class y that are trained on, (C, H, W) in [0, 1] each."""

@@ -30,15 +30,10 @@ class Skipped(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """What is done to an image before patches are cut from it.
+    """What is done to an image before patches are cut from it."""
 
-    Attributes:
-        color: keep RGB.
-        downscale: average blocks of so many pixels a side.
-    """
-
-    color: bool = False
-    downscale: int = 1
+    color: bool = False  # keep RGB
+    downscale: int = 1  # average blocks of so many pixels a side
 
 
 AS_IT_IS = Preparation()

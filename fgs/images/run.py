@@ -192,10 +192,9 @@ class Run:
         hidden: dict[str, Any] = {"data": (SOMEWHERE,) if self.recipe.data else (), "unseen": None, "from_": None}
         about: dict[str, Any] = {"kind": "images", "guidance": self.recipe.guidance}
         about |= {"classes": list(self.classes.classes), "hashes": {} if self.heap else self.hashes}
-        about |= {"recipe": asdict(replace(self.recipe, **hidden))}
+        about |= {"recipe": asdict(replace(self.recipe, **hidden)), "step": self.trainer.step}
         targets, spread = (None if part is None else part.cpu() for part in (targets, spread))
-        about |= {"step": self.trainer.step, "targets": targets, "spread": spread, "means": means}
-        about |= {"covariance": covariance}
+        about |= {"targets": targets, "spread": spread, "means": means, "covariance": covariance}
         save_checkpoint(self.folder / name, {self.recipe.guidance: self.network}, about)
 
     @property

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fgs.common.options import Option, at_least, check_choices, require
-from fgs.corrections import corrected
+from fgs.corrections import Corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA, StepByStep
@@ -75,7 +75,7 @@ class HowToSample:
             return ConstantVelocity(self.steps or CALLS, sigma_0, self.sigma_end, denoise_last=True)
         if self.sampler == "sisa":
             return SISA(self.h or H, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
-        build: dict[str, Callable[..., StepByStep]] = {"corrected": corrected, "multi-step": MultiStep}
+        build: dict[str, Callable[..., StepByStep]] = {"corrected": Corrected, "multi-step": MultiStep}
         build |= {"few-steps": FewSteps}
         calls = self.steps or CALLS
         try:

@@ -33,12 +33,10 @@ def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> 
             small.append(Region(image, 0, 0, height, width))
             continue
         kept = long - min(max(patch, round(share * long)), long - patch)
-        if width == long:
-            train.append(Region(image, 0, 0, height, kept))
-            held_out.append(Region(image, 0, kept, height, width - kept))
-        else:
-            train.append(Region(image, 0, 0, kept, width))
-            held_out.append(Region(image, kept, 0, height - kept, width))
+        across = width == long
+        train.append(Region(image, 0, 0, height, kept) if across else Region(image, 0, 0, kept, width))
+        rest = (0, kept, height, width - kept) if across else (kept, 0, height - kept, width)
+        held_out.append(Region(image, *rest))
     whole = small[3::4] or ([] if held_out else small[-1:])
     train += [region for region in small if region not in whole]
     held_out += whole

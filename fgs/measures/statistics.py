@@ -15,6 +15,7 @@ SCALES = 3
 LAGS = 3  # autocorrelation up to so many pixels in each direction
 SIDE = 5  # pixels a side of a filter
 SMALLEST = SIDE * 2 ** (SCALES - 1)  # pixels a side of an image
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in it
 TINY = 1e-6  # of variances: (1/1000)², under a quarter of a gray level of 8 bits
 
 
@@ -35,19 +36,15 @@ def texture_statistics(x: Tensor) -> Tensor:
     if min(x.shape[-2:]) < SMALLEST:
         raise ValueError(f"x: needs at least {SMALLEST} pixels a side, got {x.shape[-1]} × {x.shape[-2]}")
     x = x.double()
-    luma = x.mean(1, keepdim=True) if x.shape[1] == 1 else torch.einsum("nchw,c->nhw", x, _luma(x))[:, None]
+    luma = x.mean(1, keepdim=True) if x.shape[1] == 1 else torch.einsum("nchw,c->nhw", x, x.new_tensor(LUMA))[:, None]
     magnitudes = _magnitudes(luma)
-    parts = [_moments(luma.flatten(1)), *(_energies(m) for m in magnitudes)]
+    parts = [_moments(luma.flatten(1)), *((m.square().mean((2, 3)) + TINY).log() for m in magnitudes)]
     parts += [_correlations(m.flatten(2)) for m in magnitudes]
     parts += [_between_scales(fine, coarse) for fine, coarse in pairwise(magnitudes)]
     parts.append(_autocorrelation(luma[:, 0]))
     if x.shape[1] > 1:
         parts += [x.mean((2, 3)), _log_sd(x.flatten(2)), _correlations(x.flatten(2))]
     return torch.cat(parts, 1)
-
-
-def _luma(x: Tensor) -> Tensor:
-    return x.new_tensor([0.299, 0.587, 0.114])
 
 
 def _log_sd(x: Tensor) -> Tensor:
@@ -82,10 +79,6 @@ def _magnitudes(luma: Tensor) -> list[Tensor]:
         if scale < SCALES - 1:
             luma = nn.functional.avg_pool2d(luma, 2)
     return magnitudes
-
-
-def _energies(magnitude: Tensor) -> Tensor:
-    return (magnitude.square().mean((2, 3)) + TINY).log()
 
 
 def _correlations(x: Tensor) -> Tensor:

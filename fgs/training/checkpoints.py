@@ -23,10 +23,8 @@ FORMAT = 1
 
 Network = MLP | UNet
 
-KINDS: dict[str, type[Network]] = {
-    kind.__name__: kind for kind in (MLP, GuidedMLP, LabelMLP, UNet, GuidedUNet, LabelUNet)
-}
-
+_KINDS: tuple[type[Network], ...] = (MLP, GuidedMLP, LabelMLP, UNet, GuidedUNet, LabelUNet)
+KINDS = {kind.__name__: kind for kind in _KINDS}
 
 STORED = (torch.float32, torch.float16)  # the latter for a file of half the size
 
@@ -48,19 +46,11 @@ def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[
     Raises:
         OSError: the file cannot be written; an earlier one is left as it was.
     """
-    contents = {
-        "format": FORMAT,
-        "about": dict(about),
-        "networks": {
-            name: {
-                "kind": type(network).__name__,
-                "settings": network.settings,
-                "weights": {key: value.cpu() for key, value in network.state_dict().items()},
-            }
-            for name, network in networks.items()
-        },
-    }
-    save_data(path, contents)
+    stored = {}
+    for name, network in networks.items():
+        weights = {key: value.cpu() for key, value in network.state_dict().items()}
+        stored[name] = {"kind": type(network).__name__, "settings": network.settings, "weights": weights}
+    save_data(path, {"format": FORMAT, "about": dict(about), "networks": stored})
 
 
 def save_data(path: Path, contents: Mapping[str, Any]) -> None:

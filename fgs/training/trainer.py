@@ -41,17 +41,14 @@ NOTHING = Spent(0, 0.0)
 class Budget:
     """How long to train: until so many steps are taken, or so many seconds spent, not both.
 
-    Attributes:
-        steps: in all.
-        seconds: in all.
-        start: what had been spent when this leg of the training began, over which the learning rate rises and falls.
+    `start` is what had been spent when this leg of the training began, over which the learning rate rises and falls.
 
     Raises:
         ValueError: neither or both are given, or one is not positive, or spent before.
     """
 
-    steps: int | None = None
-    seconds: float | None = None
+    steps: int | None = None  # in all
+    seconds: float | None = None  # in all
     start: Spent = NOTHING
 
     def __post_init__(self) -> None:

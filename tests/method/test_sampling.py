@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from fgs.corrections import corrected
+from fgs.corrections import Corrected
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from fgs.noise import known_schedule, per_sample, pooled
@@ -249,7 +249,7 @@ SAMPLERS = [
     SISA(h=0.3, beta=0.2, noise_level=known_schedule, denoise_last=True),
     FewSteps(8),
     MultiStep(8),
-    corrected(8, 0.3, 1.0, 0.01),
+    Corrected(8, 0.3, 1.0, 0.01),
 ]
 
 

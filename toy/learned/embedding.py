@@ -27,21 +27,13 @@ EMBEDDING = 11  # what the seed is used for
 
 @dataclass(frozen=True)
 class Embedding:
-    """The classes in feature space.
+    """The classes in feature space."""
 
-    Attributes:
-        centroids: (K, F) φ_y.
-        accuracy: share of samples whose nearest centroid is that of their class.
-        separation: Eq. 5.
-        exact: (K, K) d² of Eq. 7 from the exact conditional scores.
-        learned: (K, K) d² from the projected scores, each at the centroid of its class.
-    """
-
-    centroids: Tensor
-    accuracy: float
-    separation: Separation
-    exact: Tensor
-    learned: Tensor
+    centroids: Tensor  # (K, F) φ_y
+    accuracy: float  # share of samples whose nearest centroid is that of their class
+    separation: Separation  # Eq. 5
+    exact: Tensor  # (K, K) d² of Eq. 7 from the exact conditional scores
+    learned: Tensor  # (K, K) d² from the projected scores, each at the centroid of its class
 
     def fit(self) -> tuple[EuclideanFit, EuclideanFit]:
         """Return Eq. 6 for the exact and for the learned d²; three classes at the least."""

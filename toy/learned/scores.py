@@ -34,21 +34,13 @@ CONDITIONS = 10  # what the seed is used for, beside the uses in `toy.experiment
 
 @dataclass(frozen=True)
 class Learned:
-    """Trained networks, with the EMA of their weights.
-
-    Attributes:
-        networks: "guided", "label", "mixture", "offline" and "online", or those of them that were asked for.
-        sigma_range: noise levels that they were trained on.
-        sigma_phi: σ_∞, at which the features of clean samples are taken.
-        training: of each network the steps, the seconds and the loss, a running mean, at the end.
-        found: the clusters of those that were not told the classes.
-    """
+    """Trained networks, with the EMA of their weights: "guided", "label", "mixture", "offline", "online", or some."""
 
     networks: Mapping[str, MLP]
-    sigma_range: tuple[float, float]
-    sigma_phi: float
-    training: dict[str, dict[str, float]]
-    found: Mapping[str, SelfLabels] = field(default_factory=dict)
+    sigma_range: tuple[float, float]  # noise levels that they were trained on
+    sigma_phi: float  # σ_∞, at which the features of clean samples are taken
+    training: dict[str, dict[str, float]]  # of each the steps, the seconds and the loss, a running mean, at the end
+    found: Mapping[str, SelfLabels] = field(default_factory=dict)  # clusters of those not told the classes
 
     @torch.no_grad()
     def features(self, x: Tensor, sigma: Tensor | None = None, name: str = "guided") -> Tensor:
@@ -64,28 +56,20 @@ class Learned:
 
     def method(self, name: str, mixture: GaussianMixture, y: int, seed: int) -> Method:
         """Return the method `name`, one of `LEARNED_METHODS`, for class y; conditions are drawn from the seed."""
-        return Method(LEARNED_METHODS[name], self._guided_by(name), self._condition(name, mixture, y, seed))
-
-    def _guided_by(self, name: str) -> ProjectedScore:
         score = self.score(network_of(name))
         if name.startswith("label_cfg"):
-            return ClassifierFreeGuidance(score, score, float(name.removeprefix("label_cfg")))
-        return score
+            score = ClassifierFreeGuidance(score, score, float(name.removeprefix("label_cfg")))
+        return Method(LEARNED_METHODS[name], score, self._condition(name, mixture, y, seed))
 
     def _condition(self, name: str, mixture: GaussianMixture, y: int, seed: int) -> Tensor | None:
         if name == "learned":
             return self.centroids(mixture, seed)[y]
         if name == "learned_n1":  # one x' of the class for all samples
             return self.features(mixture.sample(1, y, generator=seeded(seed, CONDITIONS, mixture.K + y)))[0]
-        if name.startswith("self_"):
-            return self._own_centroid(network_of(name), mixture, y, seed)
+        if name.startswith("self_"):  # the cluster that holds most of class y; labels are used for that choice alone
+            x, of, cluster = self.found[network_of(name)].sorted(mixture, seed)
+            return self.features(x[cluster == cluster[of == y].mode().values], name=network_of(name)).mean(0)
         return None if name == "learned_mixture" else mixture.one_hot(y)
-
-    def _own_centroid(self, name: str, mixture: GaussianMixture, y: int, seed: int) -> Tensor:
-        """Return the mean φ of the cluster that holds most of class y; the labels are used for that choice alone."""
-        x, of, cluster = self.found[name].sorted(mixture, seed)
-        chosen = cluster[of == y].mode().values
-        return self.features(x[cluster == chosen], name=name).mean(0)
 
     def score(self, name: str) -> ProjectedScore:
         """Return a network as a score for samples of any precision."""

@@ -40,11 +40,7 @@ _networks = partial(Option, panel="Networks")
 
 @dataclass(frozen=True)
 class Learning:
-    """How the networks of `fgs toy --learned` are trained.
-
-    Raises:
-        ValueError: a setting is out of range; the message begins with its name.
-    """
+    """How the networks of `fgs toy --learned` are trained."""
 
     minutes: Annotated[float, _networks("Training time of each network.")] = 0.25
     training_steps: Annotated[int | None, _networks("Steps of each instead, the same on every machine.")] = None
