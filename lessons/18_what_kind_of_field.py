@@ -100,5 +100,5 @@ lesson.end()
 # **Exercises** (answers in `answers.md`)
 #
 # 1. J of a network splits into a symmetric and an antisymmetric part. What does the latter do to x near a fixed point?
-# 2. A blind network is not told σ, so it is one field for all σ. Why can it keep the Fokker-Planck equation all the same?
-# 3. Is a sum of two guided scores, as in classifier-free guidance with exact scores, a gradient? Does it keep the equation?
+# 2. A blind network is one field for all σ. Why can it keep the Fokker-Planck equation all the same?
+# 3. Is classifier-free guidance with exact scores a gradient? Does it keep the equation?

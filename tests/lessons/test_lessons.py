@@ -92,7 +92,7 @@ def test_a_light_one_alone(heading, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("numbers", [range(1, 9), range(9, 16)])
+@pytest.mark.parametrize("numbers", [range(1, 9), range(9, 13), range(13, 19)])
 def test_one_half_in_order(fgs, tmp_path, numbers):
     """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing."""
     code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
