@@ -1,7 +1,7 @@
 """Other uses of a score, on mixtures where the answer is known: restoration, steering by particles, OR.
 
 `python benchmarks/uses.py` prints energy distances to exact samples ÷ the floor of samples as many. The score is exact:
-what is off is the method's.
+what is off is the method's. One table is of the model that ships: ‖J − Jᵀ‖²/‖J‖², and drift over variance of x̂.
 """
 
 import torch
@@ -9,8 +9,10 @@ from torch import Tensor
 
 from fgs.composition import AnyOf, Several
 from fgs.few_steps import FewSteps, MultiStep
+from fgs.field import asymmetry, inconsistency
+from fgs.images import Patches, draw_images, load_model
 from fgs.measures import energy_distance, two_sample_floor
-from fgs.noise import seeded
+from fgs.noise import seeded, standard_normal
 from fgs.protocols import ProjectedScore
 from fgs.restoration import Posterior, Projected
 from fgs.sampling import StepByStep, draw_start
@@ -93,6 +95,23 @@ def either(d: int) -> list[str]:
     return [str(d), *(f"{over_floor(s(score, start, None, seeded(6)).x, mixture):.3g}" for s, score in scores)]
 
 
+def field_of_images(sigma: float) -> list[str]:
+    """Return a row: how far the model that ships is from a gradient on the library's own textures, and how x̂ drifts."""
+    model = load_model()
+    model.network.requires_grad_(False)
+    patches = Patches(draw_images(8, 1, 128, color=True), model.patch)
+    x = torch.cat([patches.training(y, 2, seeded(y)) for y in range(8)])
+    phi = torch.stack([model.features(patches.training(y, 32, seeded(y, 1))).mean(0) for y in range(8)])
+    x_sigma, cells = x + sigma * standard_normal(x, seeded(2)), []
+    for asked in (phi.repeat_interleave(2, 0), None, phi.roll(1, 0).repeat_interleave(2, 0)):
+        level = torch.tensor(sigma)
+        skew = asymmetry(model.network, x_sigma, asked, level, probes=8, generator=seeded(3))
+        with torch.no_grad():
+            drift = inconsistency(model.network, x_sigma, asked, level, draws=32, generator=seeded(4))
+        cells.append(f"{float(skew.mean()):.2f} / {float(drift.mean()):.2f}")
+    return [f"{sigma:g}", *cells]
+
+
 def table(*header: str) -> None:
     """Print the head of a table."""
     print(f"\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
@@ -108,6 +127,9 @@ if __name__ == "__main__":
     table("d", "particles, three seeds", "conditional score")
     for d in (2, 16):
         print(f"| {' | '.join(steering(d))} |", flush=True)
+    table("σ", "φ of the class", "no φ", "a wrong φ")
+    for sigma in (0.05, 0.1, 0.2, 0.5, 1.0):
+        print(f"| {' | '.join(field_of_images(sigma))} |", flush=True)
     table("d", "OR of three classes", "the mixture's score")
     for d in (2, 16):
         print(f"| {' | '.join(either(d))} |", flush=True)

@@ -55,6 +55,7 @@ class Superposition(FewSteps):
 
     beta: float = field(default=0.5, init=False)
 
+    @torch.no_grad()
     def densities(
         self, score: ProjectedScore, x: Tensor, generator: Generator | None = None
     ) -> Iterator[tuple[Step, Tensor]]:
@@ -87,7 +88,6 @@ class Superposition(FewSteps):
             x_hat = x + self._mix(self.weights(s.flatten(2), z, log_p, 1.0, sigma), s)
             yield Step(x_hat, x_hat, sigma, self.updates(), torch.zeros_like(sigma, dtype=torch.bool)), log_p
 
-    @torch.no_grad()
     def _updates(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
