@@ -157,4 +157,4 @@ def test_projection_that_is_told_of_noise_is_exact_for_a_round_gaussian():
         score(x, None, sigma), ExactScore(mixture.given(M, y, 0.2))(x, None, sigma), rtol=1e-5, atol=1e-5
     )
     with pytest.raises(ValueError, match=r"^sigma: is needed"):
-        Projected(lambda x, phi, sigma: -x, lambda x: x, y, noise=0.2)(x)
+        Projected(lambda x, phi, sigma: -x, lambda x: x @ M.T, y, noise=0.2)(x)
