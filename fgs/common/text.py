@@ -1,10 +1,14 @@
 """Text for machines that are stricter than ours: JSON without NaN, and streams that cannot spell σ."""
 
+import codecs
 import json
 import math
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+SPELLED = {"σ": "sigma", "β": "beta", "λ": "lambda", "φ": "phi", "ω": "omega", "α": "alpha", "∞": "inf", "×": "x"}
+SPELLED |= {"÷": "/", "−": "-", "–": "-", "—": "-", "…": "...", "²": "^2", "∇": "grad ", "∝": "~", "₀": "0", "‖": "|"}
 
 
 def strict(value: Any) -> Any:  # noqa: ANN401 plain data of any kind
@@ -21,8 +25,15 @@ def json_text(value: object, indent: int | None = 2) -> str:
     return json.dumps(strict(value), indent=indent, allow_nan=False)
 
 
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end]
+    return "".join(SPELLED.get(letter, "?") for letter in letters), error.end
+
+
 def any_encoding() -> None:
-    """Let stdout and stderr put ? for what their encoding lacks, as a pipe's on Windows does: nothing fails for a σ."""
+    """Let stdout and stderr spell out what their encoding lacks, as a pipe's on Windows does: nothing fails for a σ."""
+    codecs.register_error("spell", _spell)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a test or a notebook puts in their place may take everything
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors="spell")

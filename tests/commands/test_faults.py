@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from conftest import flags_of
-from fgs.common.text import json_text
+from fgs.common.text import SPELLED, json_text
 from fgs.images.reading import write_image
 from fgs.noise import seeded
 
@@ -38,8 +38,12 @@ def test_no_command_fails_for_its_characters(tmp_path, name, encoding):
     assert done.returncode == (2 if name == "error" else 0), err
     assert "Traceback" not in err
     if name == "toy":
-        assert "? = 0.1" in out
-        assert "? from 1.02 to" in out
+        assert "beta = 0.1" in out
+        assert "sigma from 1.02 to" in out
+
+
+def test_what_is_spelled_out_is_ascii():
+    assert all(len(letter) == 1 and not letter.isascii() and word.isascii() for letter, word in SPELLED.items())
 
 
 def test_json_is_strict():
