@@ -27,8 +27,9 @@ not be told apart (benchmarks/README.md).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -110,25 +111,29 @@ class FewSteps(StepByStep):
         """Return σ_{k+1}/σ_k of every step."""
         return self.updates() * [(self.sigma_inf / self.sigma_0) ** (1 / self.updates())]
 
+    def steps(self) -> list[Coefficients]:
+        """Return the coefficients of every step."""
+        return [coefficients(ratio, self.beta) for ratio in self.ratios()]
+
     @property
     def step(self) -> Coefficients:
         """The coefficients of the first step, and here of every one."""
-        return coefficients(self.ratios()[0], self.beta)
+        return self.steps()[0]
 
     @torch.no_grad()
     def _updates(
         self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
     ) -> Iterator[Step]:
         sigma, before = x.new_tensor(self.sigma_0), None
-        for k, ratio in enumerate(self.ratios(), 1):
-            h, w, noise = coefficients(ratio, self.beta)
+        for k, (ratio, (h, w, noise)) in enumerate(zip(self.ratios(), self.steps(), strict=True), 1):
             s = score(x, phi, sigma)
             x_hat, sigma = x + s, self.noise_level(s, sigma)
             x = x + h * s
             if self.beta < 1:
                 x = x + per_row(noise * sigma, x) * standard_normal(x, generator)
-            x = x + w * (self._at_end(x_hat, before) - x_hat)
-            sigma, before = ratio * sigma, x_hat
+            sigma = ratio * sigma
+            x = x + w * (self._at_end(x_hat, before, partial(_denoised, score, x, phi, sigma)) - x_hat)
+            before = x_hat
             if not x.sum().isfinite():
                 raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
             yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
@@ -136,9 +141,16 @@ class FewSteps(StepByStep):
             x_hat = x + score(x, phi, sigma)
             yield Step(x_hat, x_hat, sigma, self.updates(), torch.zeros_like(sigma, dtype=torch.bool))
 
-    def _at_end(self, x_hat: Tensor, before: Tensor | None) -> Tensor:
-        """Return x̂_1, what x̂ comes to at the end of a step, from x̂_0 and that of the step before; held, it is x̂_0."""
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, ahead: Callable[[], Tensor]) -> Tensor:
+        """Return x̂_1, what x̂ comes to at the end of a step; held, it is x̂_0.
+
+        It may be told by x̂_0, that of the step before, and x̂ where the step would end with it held, by another call.
+        """
         return x_hat
+
+
+def _denoised(score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
+    return x + score(x, phi, sigma)
 
 
 @dataclass(frozen=True)
@@ -150,5 +162,5 @@ class MultiStep(FewSteps):
     the tests), and at equal calls its error was a quarter of that of Heun's method.
     """
 
-    def _at_end(self, x_hat: Tensor, before: Tensor | None) -> Tensor:
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, ahead: Callable[[], Tensor]) -> Tensor:
         return x_hat if before is None else 2 * x_hat - before

@@ -6,16 +6,13 @@ c(x_σ − x̂)/σ, so that the ordinary differential equation dx_t/dt = v asks 
 of β = 1 (see `fgs.sampling`) in other steps: even in t, they are many where σ is of the size of c.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from fgs.few_steps import FewSteps
-from fgs.protocols import ProjectedScore
-from fgs.sampling import NotConvergingError, Step
+from fgs.few_steps import Coefficients, FewSteps
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,10 @@ class HeunVelocity(ConstantVelocity):
         """Count the calls of the network: the size of the job ahead."""
         return 2 * self.updates() + self.denoise_last
 
-    @torch.no_grad()
-    def _updates(
-        self, score: ProjectedScore, x: Tensor, phi: Tensor | None, generator: Generator | None
-    ) -> Iterator[Step]:
-        sigma = x.new_tensor(self.sigma_0)
-        for k, (t, after) in enumerate(pairwise(self.times()), 1):
-            end = x.new_tensor(self.unit * after / (1 - after))
-            x_hat = x + score(x, phi, sigma)
-            euler = x_hat + end / sigma * (x - x_hat)
-            s_end = score(euler, phi, end)
-            change = self._velocity(euler, s_end, end) - self._velocity(x, x_hat - x, sigma)
-            x, sigma = euler + (after - t) / (1 - after) * change / 2, end
-            if not x.sum().isfinite():
-                raise NotConvergingError(f"step {k}: x is not finite; use more calls, or a score with weaker guidance")
-            yield Step(x, x_hat, sigma, k, torch.ones_like(sigma, dtype=torch.bool))
-        if self.denoise_last:
-            x_hat = x + score(x, phi, sigma)
-            yield Step(x_hat, x_hat, sigma, self.updates(), torch.zeros_like(sigma, dtype=torch.bool))
+    def steps(self) -> list[Coefficients]:
+        """Return the coefficients of every step: half of the change of v, −(x̂_1 − x̂_0)/t', in the time of the step."""
+        pairs = zip(super().steps(), pairwise(self.times()), strict=True)
+        return [of._replace(w=(t - after) / (2 * after * (1 - after))) for of, (t, after) in pairs]
 
-    def _velocity(self, x: Tensor, s: Tensor, sigma: Tensor) -> Tensor:
-        """Return v = cẑ − x̂."""
-        return -self.unit * s / sigma - x - s
+    def _at_end(self, x_hat: Tensor, before: Tensor | None, ahead: Callable[[], Tensor]) -> Tensor:
+        return ahead()
