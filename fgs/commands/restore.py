@@ -1,7 +1,6 @@
 """`fgs restore`."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,8 +27,11 @@ from fgs.restoration import Posterior, Projected, estimate_noise
 from fgs.sampling import draw_start
 
 SMALLEST, LARGEST = 16, 2**21  # pixels a side, and in all: some gigabytes of activations
+KEPT = 2**19  # pixels of which activations may be kept, for a pass backward
 BETA, SIGMA_END = 0.3, 0.01
 NOISE, WIDTH = 0.01, 0.2  # of an image that is said to have none: some gray levels; and the sd of pixels of textures
+USES = {"mask": ("inpaint", "pixels"), "blur": ("deblur",), "factor": ("enlarge",)}
+USES["careful"] = ("inpaint", "pixels", "deblur", "enlarge")
 _what, _how, _output = (partial(Option, panel=panel) for panel in ("What", "How", "Output"))
 
 
@@ -46,8 +48,8 @@ class Restore:
     mask: Annotated[
         Path | None, _what("Image of the same size, white where pixels are missing; black ones if unsaid.")
     ] = None
-    blur: Annotated[float, _what("Of deblur: sd of the blur, in pixels.")] = 2.0
-    factor: Annotated[int, _what("Of enlarge: how many times.")] = 4
+    blur: Annotated[float | None, _what("Of deblur: sd of the blur, in pixels; 2 if left out.")] = None
+    factor: Annotated[int | None, _what("Of enlarge: how many times; 4 if left out.")] = None
     noise: Annotated[float | None, _what("Its sd of noise, of a range of 1; of denoise estimated if left out.")] = None
     run: Annotated[Path | None, _what("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
     class_: Annotated[str | None, _what("The class of texture that it shows.", flag="--class")] = None
@@ -64,11 +66,12 @@ class Restore:
         check_choices(self)
         at_least(self, n=1, steps=2, seed=0, factor=2)
         require(self, "noise", self.noise is None or SIGMA_END < self.noise <= 1, f"must lie in ({SIGMA_END}, 1]")
-        require(self, "blur", 0.1 <= self.blur <= 20, "must lie in [.1, 20]")
+        require(self, "blur", self.blur is None or 0.1 <= self.blur <= 20, "must lie in [.1, 20]")
+        for name, tasks in USES.items():
+            if getattr(self, name) and self.task not in tasks:
+                raise ValueError(f"{name}: is for --task {' and '.join(tasks)}; leave it out")
         if self.class_ and self.like:
             raise ValueError("like: give only one of --class and --like")
-        if self.mask and self.task not in ("inpaint", "pixels"):
-            raise ValueError("mask: is for --task inpaint and pixels; leave it out")
         if self.task == "inpaint" and not self.mask:
             raise ValueError("mask: --task inpaint needs it: an image of the same size, white in the hole")
 
@@ -82,35 +85,36 @@ def restore(asked: Restore) -> None:
         phi = _phi(model, asked)
         y = _read(model, asked.image)
         damage = damage_of(asked, model, y)
-        size = damage.guess(y).shape
+        before = damage.guess(y).clamp(0, 1)
         truth = None if asked.truth is None else _read(model, asked.truth)
-        if truth is not None and truth.shape != size:
-            raise ValueError(f"truth: {_size(truth)} pixels, and what is restored has {size[3]} × {size[2]}")
-    cast = HowToSample().cast(model.network)
-    sigma = asked.noise or NOISE
-    if asked.task == "denoise":
-        sigma = asked.noise or float(estimate_noise(model.network, y, phi).clamp(1.01 * SIGMA_END, 1))
+        if truth is not None and truth.shape != before.shape:
+            raise ValueError(f"truth: {_size(truth)} pixels, and what is restored has {_size(before)}")
+        if asked.careful and before[0, 0].numel() > KEPT:
+            raise ValueError(f"careful: {_size(before)} pixels are more than {KEPT:,}; leave it out")
+    cast, sigma, side = HowToSample().cast(model.network), asked.noise or NOISE, int(KEPT**0.5)
+    if asked.task == "denoise" and not asked.noise:
+        found_sigma = estimate_noise(model.network, y[:, :, :side, :side], phi)
+        sigma = float(found_sigma.clamp(1.01 * SIGMA_END, 1))
     with results_in(asked.out) as out:
         with step_bar(asked.n * asked.steps, "calls") as advance:
-            call = partial(_counted, cast, partial(advance, asked.task, 1))
+
+            def call(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
+                advance(asked.task, 1)
+                return cast(x, phi, sigma)
+
             x = torch.cat([sample(asked, call, y, damage, sigma, phi, k) for k in range(asked.n)])
         mean = x.mean(0, keepdim=True)
         sd = x.std(0, keepdim=True) if asked.n > 1 else torch.zeros_like(mean)
-        _write(out, x, {"mean": mean, "sd": sd / sd.amax().clamp_min(1e-6)}, damage.guess(y).clamp(0, 1), truth)
-    found = {"folder": str(asked.out), "task": asked.task, "noise": sigma, "n": asked.n, "sd": float(sd.mean())}
-    if truth is not None:
-        found |= {
-            "psnr": psnr(x[:1], truth),
-            "psnr_mean": psnr(mean, truth),
-            "psnr_guess": psnr(damage.guess(y), truth),
-        }
+        _write(out, x, {"mean": mean, "sd": sd / sd.amax().clamp_min(1e-6)}, before, truth)
+    seconds, images = time.perf_counter() - begin, {"psnr": x[:1], "psnr_mean": mean, "psnr_guess": before}
+    found = {} if truth is None else {name: psnr(image, truth) for name, image in images.items()}
     if asked.json:
-        print(json_text(found | {"seconds": time.perf_counter() - begin}))
+        about = {"folder": str(asked.out), "task": asked.task, "noise": sigma, "n": asked.n, "sd": float(sd.mean())}
+        print(json_text(about | found | {"seconds": seconds}))
         return
-    print(f"{asked.out}: {asked.n} of {size[3]} × {size[2]}, noise {sigma:.3g}, in {time.perf_counter() - begin:.0f} s")
-    if truth is not None:
-        values = [psnr(image, truth) for image in (x[:1], mean, damage.guess(y))]
-        print("PSNR in dB: a sample {:.2f}, the mean {:.2f}, before {:.2f}".format(*values))
+    print(f"{asked.out}: {asked.n} of {_size(before)}, noise {sigma:.3g}, in {seconds:.0f} s")
+    if found:
+        print("PSNR in dB: a sample {psnr:.2f}, the mean {psnr_mean:.2f}, before {psnr_guess:.2f}".format(**found))
 
 
 def sample(
@@ -144,27 +148,17 @@ def damage_of(asked: Restore, model: Model, y: Tensor) -> Damage:
         if not 0 < float(known.mean()) < 1:
             raise ValueError(f"mask: {'nothing' if float(known.mean()) else 'everything'} is missing")
         return hidden(known)
-    if asked.task == "enlarge":
-        if y[0, 0].numel() * asked.factor**2 > LARGEST:
-            raise ValueError(f"factor: makes more than {LARGEST:,} pixels of {_size(y)}; take a smaller one")
-        return shrunk(asked.factor)
-    return blurred(asked.blur) if asked.task == "deblur" else nothing()
+    factor, blur = asked.factor or 4, asked.blur or 2.0
+    if asked.task == "enlarge" and y[0, 0].numel() * factor**2 > LARGEST:
+        raise ValueError(f"factor: makes more than {LARGEST:,} pixels of {_size(y)}; take a smaller one")
+    if asked.task == "deblur" and 3 * blur >= min(y.shape[2:]) - 1:
+        raise ValueError(f"blur: reaches {3 * blur:.0f} pixels, and the image has {_size(y)}; take a smaller one")
+    return {"enlarge": partial(shrunk, factor), "deblur": partial(blurred, blur)}.get(asked.task, nothing)()
 
 
 def psnr(x: Tensor, truth: Tensor) -> float:
     """Return the peak signal-to-noise ratio of images in [0, 1], in dB."""
     return float(-10 * (x - truth).square().mean().clamp_min(1e-12).log10())
-
-
-def _counted(
-    score: ProjectedScore,
-    advance: Callable[[], None],
-    x: Tensor,
-    phi: Tensor | None = None,
-    sigma: Tensor | None = None,
-) -> Tensor:
-    advance()
-    return score(x, phi, sigma)
 
 
 def _phi(model: Model, asked: Restore) -> Tensor | None:

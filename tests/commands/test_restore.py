@@ -61,13 +61,12 @@ def test_every_task(fgs, damaged, tmp_path, task):
         *("grid.png", "mean.png", "sd.png", "sample-000.png", "sample-001.png"),
     }
     assert read_image(out / "mean.png", AS_IT_IS).shape[1:] == (SIDE, SIDE)
-    assert found["psnr_mean"] > found["psnr"] - 0.01  # of two samples the mean is nearer
+    assert found["psnr_mean"] > found["psnr"] + 0.5  # of two samples the mean is nearer
     assert found["sd"] > 0
     if task == "denoise":
         assert found["noise"] == pytest.approx(0.1, rel=0.2)
-        assert found["psnr_mean"] > found["psnr_guess"] + 3
-    else:
-        assert found["psnr_mean"] > found["psnr_guess"] - 2
+        assert found["psnr_mean"] > found["psnr_guess"] + 8
+    assert found["psnr_mean"] > found["psnr_guess"] + 1
 
 
 def test_what_is_known_stays_and_careful_is_another_way(fgs, damaged, tmp_path):
@@ -94,6 +93,10 @@ def test_what_is_known_stays_and_careful_is_another_way(fgs, damaged, tmp_path):
         (["--truth", "@enlarge"], "--truth: 20 × 20 pixels, and what is restored has 40 × 40"),
         (["--noise", "2"], "--noise: must lie in (0.01, 1], got 2"),
         (["--task", "deblur", "--blur", "50"], "--blur: must lie in [.1, 20], got 50"),
+        (["--task", "deblur", "--blur", "20"], "--blur: reaches 60 pixels, and the image has 40 × 40"),
+        (["--blur", "1"], "--blur: is for --task deblur; leave it out"),
+        (["--factor", "2"], "--factor: is for --task enlarge; leave it out"),
+        (["--careful"], "--careful: is for --task inpaint and pixels and deblur and enlarge; leave it out"),
         (["--task", "enlarge", "--factor", "100"], "--factor: makes more than 2,097,152 pixels of 40 × 40"),
         (["--class", "nothing_like_it"], "--class: the model knows no nothing_like_it"),
         (["--class", "bricks_001", "--like", "@truth"], "--like: give only one of --class and --like"),
