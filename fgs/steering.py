@@ -13,9 +13,9 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.few_steps import FewSteps
-from fgs.noise import standard_normal
+from fgs.noise import NoiseLevel, known_schedule, standard_normal
 from fgs.protocols import FeatureExtractor, ProjectedScore
-from fgs.sampling import NotConvergingError, Step
+from fgs.sampling import NotConvergingError, Step, check_range
 
 Potential = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x, x̂, σ) -> log G, (N,): from noisy particles (N, *shape), what they are denoised to, and the noise level ()."""
@@ -58,6 +58,14 @@ class Steered(FewSteps):
     potential: Potential = field(kw_only=True, repr=False)
     free: ProjectedScore | None = field(default=None, kw_only=True, repr=False)
     least: float = 0.5
+
+    noise_level: NoiseLevel = field(default=known_schedule, init=False)  # weights are of steps of a known width
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, "least")
+        if self.beta == 1:
+            raise ValueError("beta: must lie below 1, as without noise the copies of a particle never part")
 
     def updates(self) -> int:
         """Count the steps that the budget pays for."""

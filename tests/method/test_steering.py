@@ -58,6 +58,10 @@ def test_settings_and_what_is_returned():
     assert samples.steps.tolist() == [4, 4, 4]
     with pytest.raises(ValueError, match=r"^beta: must lie in"):
         Steered(potential=None, beta=0)
+    with pytest.raises(ValueError, match=r"^beta: must lie below 1"):
+        Steered(potential=None, beta=1.0)
+    with pytest.raises(ValueError, match=r"^least: must lie in"):
+        Steered(potential=None, least=0.0)
     with pytest.raises(ValueError, match=r"^calls: too few"):
         Steered(potential=None, calls=1)
     bad = Steered(5, potential=lambda x, x_hat, sigma: x[:, 0] * float("nan"))
