@@ -118,7 +118,6 @@ class WithFeatures:
     gain: float = 1.0
     widths: list[int] = field(default_factory=list)
 
-    @torch.no_grad()
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F), of a pass without matching; arguments as in `FeatureExtractor`.
 
