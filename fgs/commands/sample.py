@@ -26,7 +26,7 @@ from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
 from fgs.protocols import ProjectedScore
-from fgs.sampling import SISA
+from fgs.sampling import SISA, StepByStep
 
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
@@ -73,8 +73,11 @@ class Sample:
         asked = [name for name in ("class_", "like", "like_each", "between", "unguided") if getattr(self, name)]
         if len(asked) > 1:
             raise ValueError(f"{asked[1]}: give only one of --class, --like, --like-each, --between and --unguided")
-        if (self.or_ or self.and_) and (len(self.class_) != 1 or (self.or_ and self.and_) or self.release_at):
-            raise ValueError("or_: give one --class, and --or or --and, and no --release-at")
+        if composed := [name for name in ("or_", "and_") if getattr(self, name)]:
+            if len(self.class_) != 1 or len(composed) == 2 or self.release_at:
+                raise ValueError(f"{composed[0]}: give one --class, and --or or --and, and no --release-at")
+            if self.how.beta or self.how.sampler != HowToSample.sampler:
+                raise ValueError(f"{composed[0]}: has a sampler of its own, of β = .5; leave out --sampler and --beta")
         if self.list_ and (asked or self.start):
             raise ValueError("list_: is of all classes; leave out what to sample")
         at_least(self, n=1, alphas=2, downscale=1)
@@ -90,10 +93,7 @@ class Sample:
 def sample(asked: Sample) -> None:
     """Sample a model, and write a grid, single images and an array."""
     with usage_errors():
-        sampler = asked.how.build(asked.sigma or 1.0)
-        if asked.or_ or asked.and_:
-            kind = AnyOf if asked.or_ else AllOf
-            sampler = kind(asked.how.steps or COMPOSED, sigma_inf=asked.how.sigma_end, denoise_last=True)
+        sampler = _sampler(asked)
         model = load_model(asked.run)
         if asked.list_:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
@@ -121,12 +121,9 @@ def sample(asked: Sample) -> None:
             _write(out, labels, x)
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
-        about |= {
-            "n": n,
-            "size": list(size),
-            "sampler": asked.how.sampler,
-            "beta": getattr(sampler, "beta", asked.how.chosen_beta),
-        }
+        name = "superposition" if isinstance(sampler, Superposition) else asked.how.sampler
+        about |= {"n": n, "size": list(size), "sampler": name}
+        about |= {"beta": getattr(sampler, "beta", asked.how.chosen_beta)}
         about |= {"h": sampler.h if isinstance(sampler, SISA) else None, "precision": asked.how.precision_on("cpu")}
         print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))
     elif asked.list_:
@@ -134,6 +131,15 @@ def sample(asked: Sample) -> None:
         print(f"{out / 'classes.png'}: a sample of each", file=sys.stderr)
     else:
         print(f"{out}: {len(labels)} × {n} images of {size[1]} × {size[0]} in {seconds:.0f} s")
+
+
+def _sampler(asked: Sample) -> StepByStep:
+    """Build what is asked for, from the noise of --sigma on."""
+    if not (asked.or_ or asked.and_):
+        return asked.how.build(asked.sigma or 1.0)
+    kind, calls = AnyOf if asked.or_ else AllOf, asked.how.steps or COMPOSED
+    require(asked.how, "steps", calls > 1, "must be at least 2")
+    return kind(calls, asked.sigma or 1.0, asked.how.sigma_end, denoise_last=True)
 
 
 def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:

@@ -166,6 +166,7 @@ def test_two_classes_composed(fgs, run, tmp_path, word):
     assert (code, err) == (0, "")
     about = json.loads(out)
     assert (about["rows"], about["n"], about["steps"], about["beta"]) == ([f"{one} {word} {other}"], 3, 9, 0.5)
+    assert about["sampler"] == "superposition"
     with np.load(tmp_path / "out/samples.npz") as arrays:
         assert arrays["samples"].shape == (3, 1, 20, 20)
         assert np.isfinite(arrays["samples"]).all()
@@ -194,6 +195,13 @@ BAD = {
     "steps of SISA": (["--sampler", "sisa", "--steps", "20"], "--steps: of sisa follow from --h and --beta"),
     "beta": (["--beta", "2"], "--beta: must lie in (0, 1], got 2"),
     "composed": (["--or", "bricks"], "--or: give one --class, and --or or --and, and no --release-at"),
+    "composed by itself": (["--and", "bricks"], "--and: give one --class, and --or or --and"),
+    "composed by others": (
+        ["--class", "bricks", "--or", "oak", "--sampler", "multi-step"],
+        "--or: has a sampler of its own, of β = .5; leave out --sampler and --beta",
+    ),
+    "calls of a composition": (["--class", "a", "--or", "b", "--steps", "1"], "--steps: must be at least 2, got 1"),
+    "calls of velocity": (["--sampler", "velocity", "--steps", "1"], "--steps: too few for this sampler, got 1"),
     "beta of velocity": (["--sampler", "velocity", "--beta", ".2"], "--beta: of velocity is 1; leave it out, got 0.2"),
     "release": (["--release-at", "3"], "--release-at: must lie in"),
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
