@@ -39,7 +39,11 @@ means = torch.tensor([[-0.5, 0.2], [0.1, 0.7], [0.4, -0.6]], dtype=torch.float64
 mixture = GaussianMixture(torch.ones(3).double() / 3, means, lam**2 * torch.eye(2).expand(3, 2, 2).double())
 M, y = torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([0.7], dtype=torch.float64)
 posterior = mixture.given(M, y, noise)  # only the first coordinate is seen, with noise of 1.5 λ
-lesson.compare("share of the third class in the answer", posterior.weights[-1], "near 1: another class is 4 sd away")
+lesson.compare(
+    "share of the third class in the answer",
+    posterior.weights[-1],
+    "near 1: of the others one is 3.3 sd from y, one 6.7",
+)
 
 # %% [markdown]
 # The same sampler at β = 1 (no noise on the way), .3 and .05, for the exact score of the posterior and for the two that

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # as Python d
 import baselines
 import sampling
 import training
-import unseen
 
 from contenders import ElementaryNorm, count, ours
 from fgs.evaluation.denoising import Subject
@@ -319,24 +317,3 @@ def test_within_a_budget_in_single_precision(budget, denoise_last):
 def test_as_many_steps_as_are_allowed_may_be_needed():
     sampler = SISA(h=0.5, beta=1.0, sigma_inf=0.3, noise_level=known_schedule, max_steps=2)
     assert sampler(lambda x, phi, sigma: -x, torch.ones(1, 4)).steps.tolist() == [2]
-
-
-def test_release_starts_where_no_class_is_told(run, tmp_path):
-    """From around the mean of the mixture, whatever the class; everything else from around its own."""
-    model, asked = load_model(run["features"]), []
-
-    def draw(score, condition, n):
-        asked.append(condition)
-
-    judged = SimpleNamespace(
-        subject=SimpleNamespace(model=model, folder=tmp_path),
-        draw=draw,
-        n=4,
-        classes=lambda x: {name: {"hit": 1.0} for name in model.classes},
-    )
-    unseen.release(judged)
-    assert len(asked) == 1 + len(unseen.RELEASES)
-    for condition in asked:
-        assert torch.equal(condition.phi, model.targets)
-        torch.testing.assert_close(condition.mean, model.means.mean(0).expand_as(model.means))
-    assert model.condition().mean.std() > 0.01

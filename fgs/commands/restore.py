@@ -56,7 +56,7 @@ class Restore:
     like: Annotated[tuple[Path, ...], _what("An image of the like; may be repeated: φ is averaged.")] = ()
     n: Annotated[int, _how("Samples.")] = 4
     steps: Annotated[int, _how("Network calls for a sample.")] = 24
-    careful: Annotated[bool, _how("Follow the covariance of what is unknown: better holes, 4 times the time.")] = False
+    careful: Annotated[bool, _how("Follow the covariance of what is unknown: better holes, 3 times the time.")] = False
     seed: Annotated[int, _how("Seed of everything drawn.")] = 0
     truth: Annotated[Path | None, _output("The image without damage, to give the PSNR.")] = None
     out: Annotated[Path, _output("New folder for grid.png, the samples, mean.png and sd.png.")] = Path("restored")
