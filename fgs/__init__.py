@@ -29,6 +29,7 @@ from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_flo
 from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
 from fgs.networks.adapters import FromDenoiser, FromNoisePrediction, FromVelocity, Scaled, WithFeatures
 from fgs.noise import add_noise, known_schedule, per_sample, pooled
+from fgs.outline import Outline
 from fgs.protocols import FeatureExtractor, ProjectedScore, Samples, SISASampler
 from fgs.restoration import Posterior, Projected, estimate_noise
 from fgs.sampling import SISA, NotConvergingError, Step, StepByStep, draw_start, fixed, growing
@@ -43,7 +44,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "FeatureExtractor", "ProjectedScore", "SISASampler", "Samples",  # the protocols
     "add_noise", "known_schedule", "per_sample", "pooled",  # noise
     "SISA", "FewSteps", "MultiStep", "Corrected", "StepByStep", "Step",  # samplers
-    "ConstantVelocity", "HeunVelocity", "Several", "AnyOf", "AllOf", "Steered", "near",
+    "ConstantVelocity", "HeunVelocity", "Outline", "Several", "AnyOf", "AllOf", "Steered", "near",
     "draw_start", "fixed", "growing", "NotConvergingError",
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
     "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores

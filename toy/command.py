@@ -45,7 +45,10 @@ class Toy:
         out = self.out
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
         for name in {"h", "noise_level"} & self.given:
-            refusals[f"{name}: is of SISA; leave out --calls, or this"] = bool(self.config.calls)
+            other = "sampler" if self.config.sampler == "velocity" else "calls"
+            refusals[f"{name}: is of SISA; leave out --{other}, or this"] = not self.config.by_sisa
+        for name in {"beta"} & self.given:
+            refusals[f"{name}: of velocity is 1; leave it out"] = self.config.sampler == "velocity"
         for name in {"minutes", "training_steps", "primes", "clusters", "labels", "blind"} & self.given:
             refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
         for refusal, holds in refusals.items():

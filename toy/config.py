@@ -11,6 +11,7 @@ from fgs.common.options import Option, at_least, check_choices, positive, requir
 from fgs.few_steps import MultiStep
 from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA
+from fgs.velocity import ConstantVelocity
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
 from toy.learned.scores import LEARNED_METHODS, network_of
 from toy.methods import EXACT_METHODS, ToySampler
@@ -63,6 +64,9 @@ class ToyConfig:
     calls: Annotated[
         int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} if there are networks.")
     ] = None
+    sampler: Annotated[
+        str, _sampler("What spends the calls; velocity, flow matching's, has β = 1.", "multi-step|velocity")
+    ] = "multi-step"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
@@ -84,6 +88,11 @@ class ToyConfig:
         unknown = [method for method in self.methods if method not in known]
         if unknown or not self.methods:
             raise ValueError(f"method: must be of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+
+    @property
+    def by_sisa(self) -> bool:
+        """Whether the sampler is the paper's."""
+        return not self.calls and self.sampler != "velocity"
 
     def networks(self) -> set[str]:
         """Return the names of the networks that the methods need."""
@@ -111,6 +120,10 @@ class ToyConfig:
             raise ValueError(f"sigma_start: must exceed σ_∞ = {sigma_inf:.3g} of this mixture, got {self.sigma_start}")
         sigma_0, sigma_inf = self.sigma_start or sigma_0, self.sigma_end or sigma_inf
         try:
+            if self.sampler == "velocity":
+                variance = mixture.covariances.diagonal(dim1=1, dim2=2) + (mixture.means - mixture.centre).square()
+                size = float((mixture.weights @ variance).sum().sqrt())
+                return ConstantVelocity(self.calls or CALLS, sigma_0, sigma_inf, unit=size)
             if self.calls:
                 return MultiStep(self.calls, self.beta, sigma_0, sigma_inf)
             return SISA(self.h, self.beta, sigma_0, sigma_inf, noise_level=NOISE_LEVELS[self.noise_level])

@@ -85,8 +85,7 @@ def run_toy(
         learned: the networks, if `config.methods` has learned ones; see `toy.learned.training.learn`.
     """
     judge, sampler = prepare(config)
-    samplers = [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
-    blocks = [run_block(config, judge, sampler, advance, learned) for sampler in samplers]
+    blocks = [run_block(config, judge, each, advance, learned) for each in _with_and_without_noise(sampler)]
     if learned is None or "guided" not in learned.networks:
         return ToyResult(config, judge, blocks, learned)
     mixture, n, drawn = judge.mixture, min(config.samples, CLASS_SAMPLES), list[Outcome]()
@@ -116,10 +115,13 @@ def prepare(config: ToyConfig) -> tuple[Judge, ToySampler]:
 def planned_steps(config: ToyConfig) -> int:
     """Count the steps that `run_toy` is going to report, for the known schedule."""
     sampler = config.build_sampler(config.build_mixture())
-    betas = {sampler.beta, 1.0}
-    blocks = sum(replace(sampler, beta=beta).planned_steps() for beta in betas)
+    blocks = sum(each.planned_steps() for each in _with_and_without_noise(sampler))
     classes = config.components * sampler.planned_steps() if "guided" in config.networks() else 0
     return blocks * len(config.methods) * math.ceil(config.samples / ROWS) + classes
+
+
+def _with_and_without_noise(sampler: ToySampler) -> list[ToySampler]:
+    return [sampler] if sampler.beta == 1 else [sampler, replace(sampler, beta=1.0)]
 
 
 def run_block(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from fgs.few_steps import MultiStep
+from fgs.few_steps import FewSteps
 from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
@@ -21,7 +21,7 @@ class Method(NamedTuple):
     phi: Tensor | None
 
 
-ToySampler = SISA | MultiStep
+ToySampler = SISA | FewSteps
 
 _LABELS = {
     "exact": "exact conditional score",

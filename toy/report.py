@@ -43,7 +43,7 @@ def print_toy(result: ToyResult) -> None:
     mixture = f"{config.components} Gaussian{'s' if config.components > 1 else ''} in d = {config.dim}"
     mixture += f", {config.covariance}, λ = {judge.axis.width:g}"
     apart = f"means {config.means}, {config.separation:g}λ apart; " if config.components > 1 else ""
-    how = str(first) if config.calls else f"h = {config.h:g}, {config.noise_level} σ"
+    how = f"h = {config.h:g}, {config.noise_level} σ" if config.by_sisa else str(first)
     steps = f"{how} from {first.sigma_0:.4g} to {first.sigma_inf:.3g}"
     # a line each: a terminal of 80 columns breaks none of them in its middle
     for line in ("", mixture, f"{apart}class {config.target}, N = {config.samples}", steps):

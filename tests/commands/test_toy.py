@@ -273,6 +273,8 @@ def test_a_training_that_fails_is_exit_code_1(fgs, monkeypatch, tmp_path):
     [
         (["--minutes", "2"], "--minutes: is for networks to be trained; add --learned"),
         (["--calls", "50", "--noise-level", "pooled"], "--noise-level: is of SISA; leave out --calls, or this"),
+        (["--sampler", "velocity", "--h", "0.1"], "--h: is of SISA; leave out --sampler, or this"),
+        (["--sampler", "velocity", "--beta", "0.5"], "--beta: of velocity is 1; leave it out"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(fgs, tmp_path, arguments, line):
@@ -296,3 +298,16 @@ def test_out_on_a_file_says_so(fgs, tmp_path):
     code, _, err = fgs("toy", "--out", tmp_path / "file")
     assert (code, err.count("\n")) == (2, 1)
     assert "is a file" in err
+
+
+def test_by_constant_velocity(fgs):
+    """One table, at β = 1, in the calls asked for; the exact score keeps the class."""
+    code, out, _ = fgs(
+        "toy", "--sampler", "velocity", "--calls", "40", "--samples", "500", "--method", "exact", "--json"
+    )
+    found = json.loads(out)
+    assert (code, found["config"]["sampler"]) == (0, "velocity")
+    assert "methods_beta_1" not in found
+    row = found["methods"]["exact"]
+    assert row["steps"] == 40
+    assert row["sd"] == pytest.approx(1, abs=0.1)  # of 500 samples known to 3 %

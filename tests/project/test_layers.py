@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 METHOD = {
     *("protocols", "noise", "features", "sampling", "few_steps", "corrections"),
     *("denoising", "guidance", "embedding", "validate", "clusters", "self_labels"),
-    *("velocity", "restoration", "composition", "steering", "field"),
+    *("velocity", "restoration", "composition", "steering", "field", "outline"),
 }
 
 KNOWS = {
