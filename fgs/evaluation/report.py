@@ -107,8 +107,9 @@ def _samples(found: Found) -> Section:
         "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics "
         "to patches trained on, ÷ that of held-out patches, so that 1 is as good as these; "
         "diversity and contrast: 1 is that of real patches; "
-        "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
-        "patches; elsewhere: that of places trained on with others, which share no pixel with them."
+        "memorised: 95th percentile of the largest correlation of a sample with any place trained on, beside that of "
+        "held-out patches with the same places: much above these, look whether samples are copies, or the part held "
+        "out is unlike the rest."
     )
     rows = [[name, *map(of_class.get, COLUMNS)] for name, of_class in found["classes"].items()]
     over_all = [["over all classes", *(name.replace("_", " ") for name in summary)], ["", *summary.values()]]

@@ -154,7 +154,7 @@ def test_patches_too_small_to_be_judged_are_sampled_and_not_judged(fgs, textures
     found = json.loads(out)
     assert set(found) == {"denoising", "concentration", "embedding", "samples"}
     assert "Texture statistics are left out" in (tmp_path / "out/report.md").read_text()
-    assert set(found["samples"]["classes"]["bricks"]) == {"memorised", "real_memorised", "elsewhere"}
+    assert set(found["samples"]["classes"]["bricks"]) == {"memorised", "real_memorised"}
 
 
 def test_a_flat_class_leaves_nulls_and_the_report_says_why(fgs, textures, tmp_path):
