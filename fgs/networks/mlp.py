@@ -30,6 +30,7 @@ class MLP(nn.Module):
     """The trunk: x̂(x) = Ax + B h_L with h_l = ReLU(W_l h_{l−1}), h_0 = x. By itself a network of the mixture alone.
 
     A and B start at 0, so that x̂ = 0: where there are no data in a direction, that is the answer, and stays it.
+    `settings` are the arguments, which make the same network again.
 
     Args:
         d: dimension of x.
@@ -39,9 +40,6 @@ class MLP(nn.Module):
         bias: give every hidden layer a bias. Without, the network is homogeneous; with, it knows the unit of length,
             which it needs where classes of one width lie at several distances from the origin.
         sigma_input: let the network see σ, where x does not show it: few dimensions, or a class that fills them.
-
-    Attributes:
-        settings: the arguments, which make the same network again.
 
     Raises:
         ValueError: a size is too small; the message begins with its name.
@@ -159,10 +157,7 @@ class GuidedMLP(MLP):
 class LabelMLP(MLP):
     """Standard conditioning, to compare with: an embedding of the label scales and shifts every channel.
 
-    Args:
-        d: dimension of x.
-        classes: K, the length of the one-hot φ; φ = None is the null label of classifier-free guidance.
-        sizes: the other arguments of `MLP`.
+    φ is one-hot, its length K = `classes`; None is the null label of classifier-free guidance. The rest is as in `MLP`.
     """
 
     def __init__(self, d: int, classes: int, **sizes: Any) -> None:
