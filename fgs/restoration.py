@@ -101,11 +101,7 @@ class Posterior:
 
     @torch.enable_grad()
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-        """Return s, the shape of x; arguments as in `ProjectedScore`, but σ must be given.
-
-        Raises:
-            ValueError: σ is not given.
-        """
+        """Return s, the shape of x; arguments as in `ProjectedScore`, but without σ it raises a ValueError."""
         if sigma is None:
             raise ValueError("sigma: the posterior needs the noise level of x")
         x = x.detach().requires_grad_()

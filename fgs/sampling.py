@@ -69,13 +69,9 @@ class StepByStep(Protocol):
     ) -> Iterator[Step]:
         """Yield every update on the way from x_{σ_0} to x_{σ_∞}, of an empty batch none.
 
-        A sample depends on its own start and on the seed, not on its neighbours.
-
-        Args:
-            score: the projected score.
-            x: (N, *shape) the start, see `draw_start`.
-            phi: (F,) or (N, F) target features; None is Algorithm 3.
-            generator: CPU generator of the injected noise; None is torch's own.
+        x, (N, *shape), is the start, see `draw_start`, and φ, (F,) or (N, F), the target features; None is Algorithm 3.
+        The generator of the injected noise is one of the CPU; None is torch's own. A sample depends on its own start
+        and on the seed, not on its neighbours.
 
         Raises:
             TypeError: the score cannot be called as a `ProjectedScore`.

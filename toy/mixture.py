@@ -116,12 +116,9 @@ class GaussianMixture:
         return self._log_joint(self._seen(x, sigma), weights).softmax(0).T
 
     def score(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
-        """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x), (N, d), at noise level σ ≥ 0, () or (N,).
+        """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x), (N, d); arguments and errors as in `log_prob`.
 
         `weights`, (K,) or (N, K), stand in for π; one-hot weights give the conditional score.
-
-        Raises:
-            ValueError: σ = 0 and a covariance is singular.
         """
         seen = self._seen(x, sigma)
         p = self._log_joint(seen, weights).softmax(0)  # (K, N)

@@ -46,10 +46,8 @@ class Condition(NamedTuple):
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
-        assert self.phi is not None
-        phi, mean = (interpolate(part[0], part[1], shares) for part in (self.phi, self.mean))
-        covariance = self.covariance
-        return Condition(phi, mean, None if covariance is None else interpolate(covariance[0], covariance[1], shares))
+        parts = (None if part is None else interpolate(part[0], part[1], shares) for part in self)
+        return Condition(*parts)  # type: ignore[arg-type]
 
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
         """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""

@@ -105,21 +105,12 @@ class MLP(nn.Module):
 class GuidedMLP(MLP):
     """The projected score s(x_σ, φ_y − φ(x_σ)) and the features φ, in one network (Section 3, Fig. 9).
 
-    Args:
-        d: dimension of x.
-        matched: which hidden layers make up φ, from 0; the middle one if left out.
-        gain: the factor g of every matched channel (Appendix A).
-        learn_gain: train the gains, from `gain` on.
-        sizes: the other arguments of `MLP`.
+    φ is made of the hidden layers `matched`, from 0, the middle one if left out. `gain` is the factor g of every
+    matched channel (Appendix A); with `learn_gain` it is trained from there on. The rest is as in `MLP`.
     """
 
     def __init__(
-        self,
-        d: int,
-        matched: tuple[int, ...] | None = None,
-        gain: float = 1.0,
-        learn_gain: bool = False,
-        **sizes: Any,
+        self, d: int, matched: tuple[int, ...] | None = None, gain: float = 1.0, learn_gain: bool = False, **sizes: Any
     ) -> None:
         super().__init__(d, **sizes)
         self.matched = (len(self.hidden) // 2,) if matched is None else tuple(sorted(set(matched)))

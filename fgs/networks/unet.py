@@ -142,11 +142,8 @@ class GuidedUNet(UNet):
 
     φ is the channel means, after the ReLU, at the end of every block but the last: 1344 of them in the paper's network.
 
-    Args:
-        gain: the factor g of every matched channel (Appendix A).
-        learn_gain: train the gains, from `gain` on.
-        matched: which blocks make up φ, encoder, middle and decoder numbered from 0; all but the last if left out.
-        sizes: the arguments of `UNet`.
+    With `matched` it is of these blocks alone, encoder, middle and decoder numbered from 0. `gain` is the factor g of
+    every matched channel (Appendix A); with `learn_gain` it is trained from there on. The rest is as in `UNet`.
     """
 
     def __init__(
