@@ -15,9 +15,8 @@ def channel_means(h: Tensor) -> Tensor:
 def match_means(h: Tensor, target: Tensor, gain: Tensor | float = 1.0) -> Tensor:
     """Push the channel means of h towards a target and leave the deviations from the mean as they are.
 
-    Activations (N, C, *positions), target (C,) or (N, C) and gain () or (C,), the factor g of the paper's Section 3 and
-    Appendix A, -> the shape of h. A gain of 1 sets the means to the target, the projection that names the projected
-    score; a gain g leaves 1 − g of the difference.
+    A gain of 1 sets the means to the target, the projection that names the projected score; a gain g leaves 1 − g of
+    the difference (Section 3, Appendix A). h (N, C, *positions), target (C,) or (N, C), gain () or (C,) -> as h.
 
     Raises:
         ValueError: there is only one position, which is its own mean: matching would erase the input.

@@ -39,11 +39,11 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     """Return the noise level σ_c, in the units of x, at which to end a linear forcing towards class y; ∞ for K = 1.
 
     Under K = c/v, with v = λ² + σ², the class is narrower than p_σ; released at σ_c it widens again, by L = (1/β − 1)·
-    ln((λ² + σ_c²)/v) e-folds, in which the mixture's own score also lets samples over to other classes. Released late,
-    the class stays narrow; released early, samples leak. σ_c is where both together cost the least W1 (lesson 6). For
+    ln((λ² + σ_c²)/v) e-folds with the sampler's β, in which the mixture's own score also lets samples over to other
+    classes. Released late, the class stays narrow; early, samples leak. σ_c is where both cost the least W1. For
     classes closer than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better:
     what is missing of the class's score, (1 − p(y|x))·(m_y − m_y')/v, is 0 within the class, full beyond its border,
-    not linear in x.
+    not linear in x (lesson 6).
     """
     if mixture.K == 1:
         return math.inf

@@ -59,7 +59,8 @@ def mixture_on_line(
 ) -> GaussianMixture:
     """Make a mixture of K isotropic classes of sd λ on a line, the example of Section 3 with its K = 2 and d = 1.
 
-    Neighbouring means are `spacing` apart; `std` is λ, both in the units of x. Weights have sum 1; equal if left out.
+    Neighbouring means are `spacing` apart; `std` is λ, both in the units of x. The K weights are positive, of sum 1;
+    equal if left out.
     """
     means = means_on_line(K, d, spacing)
     shares = torch.as_tensor(weights or (1 / K,) * K).to(means)

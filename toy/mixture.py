@@ -66,9 +66,9 @@ class GaussianMixture:
     def sample(
         self, n: int, y: Tensor | int | None = None, sigma: float = 0.0, generator: Generator | None = None
     ) -> Tensor:
-        """Draw n samples of p_σ, (n, d), σ ≥ 0, or of the classes y, one or (n,); None draws them from the weights.
+        """Draw n samples of p_σ, (n, d), or of the classes y, one or (n,); None draws them from the weights.
 
-        The generator is one of the CPU; None is torch's own.
+        σ ≥ 0 is in the units of x. The generator is one of the CPU; None is torch's own.
         """
         labels = self.draw_labels(n, generator) if y is None else torch.as_tensor(y).expand(n)
         isotropic = (self.floor[labels] + sigma * sigma).sqrt()[:, None]

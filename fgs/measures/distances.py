@@ -14,7 +14,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
-    """Return W1 = ∫|F_x⁻¹ − F_y⁻¹|, the Wasserstein distance of two sets on a line, (N,) or (N, 1), in their units."""
+    """Return the Wasserstein distance W1 = ∫|F_x⁻¹ − F_y⁻¹| of sets (N,), (M,) or (N, 1), (M, 1), in their units."""
     x, y = x.flatten().sort().values, y.flatten().sort().values
     N, M = len(x), len(y)
     if N == M:
@@ -68,7 +68,10 @@ def two_sample_floor(distance: Distance, true_sets: list[Tensor]) -> float:
 
 
 def class_hit(log_posterior: Tensor, y: Tensor | int) -> float:
-    """Return the share of samples whose most probable class is y, () or (N,), by log p(y|x), (N, K), up to monotony."""
+    """Return the share of samples whose most probable class is y, the class or (N,) classes.
+
+    log p(y|x) is (N, K), or anything monotone in it.
+    """
     return float((log_posterior.argmax(1) == torch.as_tensor(y)).double().mean())
 
 
