@@ -44,18 +44,12 @@ def sinkhorn(
 
 
 class Clusters(NamedTuple):
-    """What a cluster is: a place in φ, whose channels all have mean 0 and variance 1 over the samples.
+    """What a cluster is: a place in φ, whose channels all have mean 0 and variance 1 over the samples."""
 
-    Attributes:
-        mean: (F,) of φ, and `sd` (F,), its unit.
-        prototypes: (K, F).
-        shares: (K,) of the samples that were nearest to each.
-    """
-
-    mean: Tensor
-    sd: Tensor
-    prototypes: Tensor
-    shares: Tensor
+    mean: Tensor  # (F,) of φ
+    sd: Tensor  # (F,) its unit
+    prototypes: Tensor  # (K, F)
+    shares: Tensor  # (K,) of the samples that were nearest to each
 
     def assign(self, phi: Tensor) -> Tensor:
         """Return the cluster of each φ, (N, F) -> (N,): that of the nearest prototype, as in Section 3, of any share.
@@ -76,14 +70,10 @@ class Clusters(NamedTuple):
 
 
 def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator: Generator | None = None) -> Clusters:
-    """Fit K prototypes to φ (N, F), each the mean of what is assigned to it.
+    """Fit K prototypes to φ (N, F) of samples whose classes are not known, each the mean of what is assigned to it.
 
-    Args:
-        phi: features of samples whose classes are not known.
-        K: how many clusters.
-        before: clusters of a network that has changed a little since, which are one more place to start from.
-        generator: of the other starts: samples far from each other (k-means++). Of all that are fitted, the prototypes
-            that are nearest to the samples are kept.
+    Places to start from are samples far from each other (k-means++), which the generator draws, and the clusters
+    `before`, of a network that has changed a little since. The prototypes that end nearest to the samples are kept.
 
     Raises:
         ValueError: there are fewer than two clusters, or too few samples; the message begins with "clusters".

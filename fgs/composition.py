@@ -28,17 +28,11 @@ from fgs.sampling import NotConvergingError, Step
 
 @dataclass(frozen=True)
 class Several:
-    """Some scores, each asked for its own φ; called as one, they are averaged: as if log-densities were.
+    """Some scores, each asked for its own φ; called as one, they are averaged: as if log-densities were."""
 
-    Attributes:
-        scores: M of them, or M times the same.
-        phis: of each its (F,) or (N, F), or None.
-        log_p: (M, N) log p_i at the start, up to a constant, or 0: at a large σ_0 all are the same Gaussian, about.
-    """
-
-    scores: tuple[ProjectedScore, ...]
-    phis: tuple[Tensor | None, ...]
-    log_p: Tensor | float = 0.0
+    scores: tuple[ProjectedScore, ...]  # M of them, or M times the same
+    phis: tuple[Tensor | None, ...]  # of each its (F,) or (N, F), or None
+    log_p: Tensor | float = 0.0  # (M, N) log p_i at the start, up to a constant; 0: at a large σ_0 all are one Gaussian
 
     def each(self, x: Tensor, sigma: Tensor | None) -> Tensor:
         """Return s_i, (M, N, *shape)."""

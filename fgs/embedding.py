@@ -18,12 +18,9 @@ Score = Callable[[Tensor, Tensor], Tensor]
 
 
 def centroid(extractor: FeatureExtractor, x: Tensor, sigma: Tensor | None = None) -> Tensor:
-    """Return φ_y = mean of φ over samples of a class, (F,); one sample will do (n = 1 in Algorithm 1).
+    """Return φ_y = mean of φ over clean samples of a class, (n, *shape) -> (F,); n = 1 will do (Algorithm 1).
 
-    Args:
-        extractor: gives φ.
-        x: (n, *shape) clean samples of the class.
-        sigma: () noise level to name to an extractor that takes one: σ_∞, the lowest that it knows.
+    `sigma`, (), is the noise level to name to an extractor that takes one: σ_∞, the lowest that it knows.
     """
     return extractor.features(x, sigma).mean(0)
 
@@ -37,15 +34,7 @@ def interpolate(phi_a: Tensor, phi_b: Tensor, shares: Tensor) -> Tensor:
 
 
 def nearest_mean(phi: Tensor, centroids: Tensor) -> Tensor:
-    """Return ŷ = argmin_y ‖φ(x) − φ_y‖², the classifier of Section 3.
-
-    Args:
-        phi: (N, F) features.
-        centroids: (K, F).
-
-    Returns:
-        (N,) classes.
-    """
+    """Return ŷ = argmin_y ‖φ(x) − φ_y‖², the classifier of Section 3: φ (N, F), centroids (K, F) -> classes (N,)."""
     return torch.cdist(phi, centroids).argmin(1)
 
 
@@ -133,16 +122,8 @@ def feature_metric(
 
     To first order d²(p_y, p_y') = 2 (φ_y − φ_y')ᵀM(φ_y − φ_y'), with nothing fitted: Fig. 5 is a line in this distance,
     and in ‖φ_y − φ_y'‖² as far as M is a multiple of the identity along what tells classes apart. JᵀJ is the mean of
-    Jᵀv vᵀJ over Gaussian v, one a sample.
-
-    Args:
-        score: differentiable in φ.
-        phi: (K, F) centroids.
-        samples: (n, *shape) of each class.
-        sigma_min: as of `density_distances`.
-        sigma_max: likewise.
-        levels: likewise.
-        generator: likewise, and of v.
+    Jᵀv vᵀJ over Gaussian v, one a sample. The score is differentiable in φ; centroids are (K, F), and the rest is as in
+    `density_distances`.
     """
     log_sigma = torch.linspace(torch.tensor(sigma_min).log(), torch.tensor(sigma_max).log(), levels).to(phi)
 

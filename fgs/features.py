@@ -8,14 +8,7 @@ from torch import Tensor
 
 
 def channel_means(h: Tensor) -> Tensor:
-    """Return the mean of each channel over its positions: one layer's share of φ.
-
-    Args:
-        h: (N, C, *positions) activations.
-
-    Returns:
-        (N, C).
-    """
+    """Return the mean of each channel over its positions, one layer's share of φ: (N, C, *positions) -> (N, C)."""
     return h.flatten(2).mean(2, dtype=torch.promote_types(h.dtype, torch.float32))  # φ is kept in full precision
 
 
@@ -23,15 +16,7 @@ def match_means(h: Tensor, target: Tensor, gain: Tensor | float = 1.0) -> Tensor
     """Push the channel means of h towards a target and leave the deviations from the mean as they are.
 
     A gain of 1 sets the means to the target, the projection that names the projected score; a gain g leaves 1 − g of
-    the difference.
-
-    Args:
-        h: (N, C, *positions) activations, two positions at the least.
-        target: (C,) or (N, C) channel means to be reached.
-        gain: () or (C,) factor g of the paper's Section 3 and Appendix A.
-
-    Returns:
-        The shape of h.
+    the difference (Section 3, Appendix A). h (N, C, *positions), target (C,) or (N, C), gain () or (C,) -> as h.
 
     Raises:
         ValueError: there is only one position, which is its own mean: matching would erase the input.

@@ -41,26 +41,15 @@ from fgs.sampling import NotConvergingError, Step, StepByStep, check_range
 
 
 class Coefficients(NamedTuple):
-    """Of one step, the same for every sample.
+    """Of one step, the same for every sample."""
 
-    Attributes:
-        h: share of the way to x̂, SISA's step size.
-        w: weight of x̂ at the end of the step, where x̂ goes on a straight line.
-        noise: γ/σ, of the injected noise.
-    """
-
-    h: float
-    w: float
-    noise: float
+    h: float  # share of the way to x̂, SISA's step size
+    w: float  # weight of x̂ at the end of the step, where x̂ goes on a straight line
+    noise: float  # γ/σ, of the injected noise
 
 
 def coefficients(ratio: float, beta: float) -> Coefficients:
-    """Integrate the linear part of the SDE over a step from σ to ratio·σ.
-
-    Args:
-        ratio: r in (0, 1).
-        beta: β in (0, 1].
-    """
+    """Integrate the linear part of the SDE over a step from σ to ratio·σ, ratio in (0, 1), for β in (0, 1]."""
     kept = ratio ** (1 / beta)
     h = 1 - kept
     return Coefficients(h, 1 - beta * h / -math.log(ratio), math.sqrt(max(0.0, ratio**2 - kept**2)))
@@ -72,24 +61,16 @@ class FewSteps(StepByStep):
 
     β = 1 is DDIM, β = ½ ancestral sampling (DDPM), small β a fresh draw of all noise at every level.
 
-    Attributes:
-        calls: of the network, for each sample.
-        beta: noise control in (0, 1]; 1 injects none.
-        sigma_0: noise level of the start, in the units of x.
-        sigma_inf: noise level of the last x.
-        noise_level: where the size of the injected noise is taken from; see above why not from the residual.
-        denoise_last: spend the last call on x̂, and return that instead of x, which still carries noise σ_∞.
-
     Raises:
         ValueError: a setting is out of range; the message begins with its name.
     """
 
-    calls: int = 50
-    beta: float = 0.5
-    sigma_0: float = 1.0
-    sigma_inf: float = 0.01
-    noise_level: NoiseLevel = known_schedule
-    denoise_last: bool = False
+    calls: int = 50  # of the network, for each sample
+    beta: float = 0.5  # noise control in (0, 1]; 1 injects none
+    sigma_0: float = 1.0  # noise level of the start, in the units of x
+    sigma_inf: float = 0.01  # noise level of the last x
+    noise_level: NoiseLevel = known_schedule  # where σ of the injected noise is from; above, why not the residual
+    denoise_last: bool = False  # spend the last call on x̂, and return that instead of x, which still carries noise σ_∞
 
     def __post_init__(self) -> None:
         check_range(self, "beta")

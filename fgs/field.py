@@ -18,20 +18,11 @@ def asymmetry(
     probes: int | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Return ‖J − Jᵀ‖²/‖J‖² of J = ∂x̂/∂x: 0 for a gradient, 2 for a random matrix, 4 for a rotation by 90°.
+    """Return ‖J − Jᵀ‖²/‖J‖² of J = ∂x̂/∂x, (N,): 0 for a gradient, 2 for a random matrix, 4 for a rotation by 90°.
 
-    E‖Av‖² = ‖A‖² for v ~ N(0, Id), and (J − Jᵀ)v takes two passes backward.
-
-    Args:
-        score: autograd must pass it twice.
-        x: (N, *shape).
-        phi: as in `ProjectedScore`, and `sigma`.
-        sigma: see there.
-        probes: how many v; None takes the axes, which is exact.
-        generator: CPU generator of the probes.
-
-    Returns:
-        (N,).
+    E‖Av‖² = ‖A‖² for v ~ N(0, Id), and (J − Jᵀ)v takes two passes backward. `probes` is how many v a CPU generator
+    draws; None takes the axes, which is exact. x, φ and σ are as in `ProjectedScore`; autograd must pass the score
+    twice.
     """
     d = x[0].numel()
     x = x.detach().requires_grad_()
@@ -57,24 +48,16 @@ def inconsistency(
     draws: int = 64,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Return how much x̂ drifts on the way of the reverse SDE, where of a true score it only fluctuates: 0.
+    """Return how much x̂ drifts on the way of the reverse SDE, (N,), where of a true score it only fluctuates: 0.
 
     E[x | x_σ] is a martingale on the way to x. In the limit of small steps that is the Fokker-Planck equation of
     f = s/σ², ∂f/∂t = ½∇(∇·f + ‖f‖²) in t = σ², in a form that asks for no derivative: it is fit for networks with
     kinks, and for blind ones. With Δ what x̂ changes by in a step, the drift is ‖E[Δ]‖²/E‖Δ‖² over h = 1 − (σ'/σ)²:
     squared, over the variance, both for one e-fold of σ².
 
-    Args:
-        score: as in `ProjectedScore`.
-        x: (N, *shape).
-        phi: as there.
-        sigma: noise level of x.
-        ratio: σ'/σ; a step too long leaves something of the order of h².
-        draws: of the noise of the step; what is due to chance is taken off, so that single values may be below 0.
-        generator: CPU generator.
-
-    Returns:
-        (N,).
+    x, φ and σ are as in `ProjectedScore`; `ratio` is σ'/σ, and a step too long leaves something of the order of h². The
+    noise of the step is drawn `draws` times, by a CPU generator; what is due to chance is taken off, so that single
+    values may be below 0.
     """
     sigma = torch.as_tensor(sigma).to(x)
     h = 1 - ratio**2

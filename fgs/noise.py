@@ -46,15 +46,9 @@ def per_row(sigma: Tensor, x: Tensor) -> Tensor:
 
 
 def add_noise(x: Tensor, sigma: Tensor, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-    """Return x_σ = x + σz and the noise z (Section 2).
+    """Return x_σ = x + σz and the noise z, both (N, *shape) as x, with σ, () or (N,), in the units of x (Section 2).
 
-    Args:
-        x: (N, *shape) clean signals.
-        sigma: () or (N,) noise level, in the units of x.
-        generator: CPU generator; None is torch's own.
-
-    Returns:
-        x_σ and z, both the shape of x.
+    The generator is one of the CPU; None is torch's own.
     """
     z = standard_normal(x, generator)
     return x + per_row(sigma, x) * z, z

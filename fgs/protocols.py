@@ -12,17 +12,11 @@ from torch import Generator, Tensor
 
 
 class Samples(NamedTuple):
-    """What a sampler returns.
+    """What a sampler returns."""
 
-    Attributes:
-        x: (N, *shape) the samples.
-        steps: (N,) integers, the updates that each sample took.
-        sigma: (N,) the noise level that the sampler believes is left in each sample, in the units of x.
-    """
-
-    x: Tensor
-    steps: Tensor
-    sigma: Tensor
+    x: Tensor  # (N, *shape)
+    steps: Tensor  # (N,) integers, the updates that each sample took
+    sigma: Tensor  # (N,) the noise level that the sampler believes is left in each sample, in the units of x
 
 
 @runtime_checkable
@@ -30,16 +24,11 @@ class FeatureExtractor(Protocol):
     """The feature map φ of Section 3."""
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
-        """Return φ(x) as one flat vector a sample.
+        """Return φ(x) as one flat vector a sample, (N, *shape) -> (N, F).
 
-        Args:
-            x: (N, *shape) signals.
-            sigma: () or (N,) noise level of x, in its units; a blind extractor ignores it.
-
-        Returns:
-            (N, F) features, so that a centroid is a mean over rows and an interpolation a `torch.lerp`.
+        So a centroid is a mean over rows and an interpolation a `torch.lerp`. `sigma`, () or (N,), is the noise level
+        of x, in its units; a blind extractor ignores it.
         """
-        ...
 
 
 @runtime_checkable
@@ -47,17 +36,13 @@ class ProjectedScore(Protocol):
     """The projected score s(x_σ, φ_y − φ(x_σ)) of Section 3, weighted by σ² (Algorithms 1 and 3)."""
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-        """Return s = x̂ − x = σ²·∇log p_σ(x), by Tweedie's formula (Eq. 2).
+        """Return s = x̂ − x = σ²·∇log p_σ(x), by Tweedie's formula (Eq. 2): the shape of x.
 
         Args:
             x: (N, *shape) noisy signals.
             phi: (F,) or (N, F) target features; None is the unmatched pass s(x, 0), for exact scores the mixture's.
             sigma: () or (N,) noise level of x, in its units; a blind score ignores it.
-
-        Returns:
-            The shape of x.
         """
-        ...
 
 
 @runtime_checkable
@@ -75,7 +60,6 @@ class SISASampler(Protocol):
             phi: (F,) or (N, F) target features; None samples without guidance.
             generator: source of the injected noise; None is torch's own.
         """
-        ...
 
 
 def require_score(score: object) -> None:

@@ -36,12 +36,9 @@ def adjoint(measure: Measurement, like: Tensor) -> Measurement:
 
 
 def solve(A: Measurement, b: Tensor, iterations: int) -> Tensor:
-    """Solve Au = b for every row by conjugate gradients, A symmetric and positive; a row ends where A is not, or early.
+    """Solve Au = b, (N, *shape), by conjugate gradients for every row, A symmetric and positive.
 
-    Args:
-        A: the shape of b -> the same.
-        b: (N, *shape).
-        iterations: at the most; as many as A has different eigenvalues are enough.
+    A row ends where A is not, or early; as many iterations as A has different eigenvalues are enough.
     """
     u, r, p = torch.zeros_like(b), b, b
     rr = first = _dot(r, r)
@@ -68,23 +65,14 @@ class Projected:
 
     With noise ς in y, M⁺ = Mᵀ(MMᵀ + (ς²/r²)Id)⁻¹: that of `Posterior` with J = (r²/σ²)Id, r⁻² = σ⁻² + λ⁻², as if x were
     a Gaussian of width λ in all directions. It takes no pass backward through the network.
-
-    Attributes:
-        score: of x.
-        measure: M.
-        y: (N, *measured) or (*measured) what was measured.
-        noise: ς, for which σ must be given, or 0.
-        width: λ, in the units of x.
-        iterations: of conjugate gradients, for the inverse; 1 is exact where rows of M are orthogonal and of equal
-            length, or zero.
     """
 
-    score: ProjectedScore
-    measure: Measurement
-    y: Tensor
-    noise: float = 0.0
-    width: float = 1.0
-    iterations: int = 1
+    score: ProjectedScore  # of x
+    measure: Measurement  # M
+    y: Tensor  # (N, *measured) or (*measured) what was measured
+    noise: float = 0.0  # ς, for which σ must be given, or 0
+    width: float = 1.0  # λ, in the units of x
+    iterations: int = 1  # of conjugate gradients; 1 is exact where rows of M are orthogonal and of equal length, or 0
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return s, the shape of x; arguments as in `ProjectedScore`."""
@@ -103,29 +91,17 @@ class Projected:
 
 @dataclass(frozen=True)
 class Posterior:
-    """The score of x given y, σ²∇log p(x_σ|y), with the covariance of what the denoiser does not know.
+    """The score of x given y, σ²∇log p(x_σ|y), with the covariance of what the denoiser does not know."""
 
-    Attributes:
-        score: of x; autograd must pass it.
-        measure: M.
-        y: (N, *measured) or (*measured) what was measured.
-        noise: ς, the sd of the noise in y.
-        iterations: of conjugate gradients; each is a pass backward.
-    """
-
-    score: ProjectedScore
-    measure: Measurement
-    y: Tensor
-    noise: float
-    iterations: int = 4
+    score: ProjectedScore  # of x; autograd must pass it
+    measure: Measurement  # M
+    y: Tensor  # (N, *measured) or (*measured) what was measured
+    noise: float  # ς, the sd of the noise in y
+    iterations: int = 4  # of conjugate gradients; each is a pass backward
 
     @torch.enable_grad()
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-        """Return s, the shape of x; arguments as in `ProjectedScore`, but σ must be given.
-
-        Raises:
-            ValueError: σ is not given.
-        """
+        """Return s, the shape of x; arguments as in `ProjectedScore`, but without σ it raises a ValueError."""
         if sigma is None:
             raise ValueError("sigma: the posterior needs the noise level of x")
         x = x.detach().requires_grad_()

@@ -36,21 +36,13 @@ def growing(h: float, k: int) -> float:
 
 
 class Step(NamedTuple):
-    """One update of the sampler.
+    """One update of the sampler."""
 
-    Attributes:
-        x: (N, *shape) x_{σ_k}, after the update.
-        x_hat: (N, *shape) x̂(x_{σ_{k−1}}), the denoised signal that the update moved towards.
-        sigma: () or (N,) the noise level believed to be left in x.
-        step: k = 1, 2, …
-        moved: () or (N,) booleans, which samples the update moved; the others have reached σ_∞.
-    """
-
-    x: Tensor
-    x_hat: Tensor
-    sigma: Tensor
-    step: int
-    moved: Tensor
+    x: Tensor  # (N, *shape) x_{σ_k}, after the update
+    x_hat: Tensor  # (N, *shape) x̂(x_{σ_{k−1}}), the denoised signal that the update moved towards
+    sigma: Tensor  # () or (N,) the noise level believed to be left in x
+    step: int  # k = 1, 2, …
+    moved: Tensor  # () or (N,) booleans, which samples the update moved; the others have reached σ_∞
 
 
 class StepByStep(Protocol):
@@ -77,13 +69,9 @@ class StepByStep(Protocol):
     ) -> Iterator[Step]:
         """Yield every update on the way from x_{σ_0} to x_{σ_∞}, of an empty batch none.
 
-        A sample depends on its own start and on the seed, not on its neighbours.
-
-        Args:
-            score: the projected score.
-            x: (N, *shape) the start, see `draw_start`.
-            phi: (F,) or (N, F) target features; None is Algorithm 3.
-            generator: CPU generator of the injected noise; None is torch's own.
+        x, (N, *shape), is the start, see `draw_start`, and φ, (F,) or (N, F), the target features; None is Algorithm 3.
+        The generator of the injected noise is one of the CPU; None is torch's own. A sample depends on its own start
+        and on the seed, not on its neighbours.
 
         Raises:
             TypeError: the score cannot be called as a `ProjectedScore`.
@@ -146,28 +134,18 @@ def check_range(sampler: StepByStep, *shares: str) -> None:
 class SISA(StepByStep):
     """Sample by steps along the score, each followed by a little new noise (Algorithms 1 and 3).
 
-    Attributes:
-        h: step size in (0, 1].
-        beta: noise control in (0, 1]; 1 injects none.
-        sigma_0: noise level of the start, in the units of x.
-        sigma_inf: stop below this noise level.
-        schedule: how h changes with the step, `fixed` or `growing`.
-        noise_level: where σ is taken from, `per_sample` (the paper), `pooled` or `known_schedule`.
-        denoise_last: return x̂ instead of x, which still carries noise σ_∞.
-        max_steps: more updates than this is an error.
-
     Raises:
         ValueError: a setting is out of range; the message begins with its name.
     """
 
-    h: float = 0.01
-    beta: float = 0.05
-    sigma_0: float = 1.0
-    sigma_inf: float = 0.01
-    schedule: Schedule = fixed
-    noise_level: NoiseLevel = per_sample
-    denoise_last: bool = False
-    max_steps: int = 100_000
+    h: float = 0.01  # step size in (0, 1]
+    beta: float = 0.05  # noise control in (0, 1]; 1 injects none
+    sigma_0: float = 1.0  # noise level of the start, in the units of x
+    sigma_inf: float = 0.01  # stop below this noise level
+    schedule: Schedule = fixed  # how h changes with the step, `fixed` or `growing`
+    noise_level: NoiseLevel = per_sample  # where σ is taken from: this one (the paper), `pooled` or `known_schedule`
+    denoise_last: bool = False  # return x̂ instead of x, which still carries noise σ_∞
+    max_steps: int = 100_000  # more updates than this is an error
 
     def __post_init__(self) -> None:
         check_range(self, "h", "beta")

@@ -12,14 +12,9 @@ from fgs.protocols import FeatureExtractor
 class Assigner:
     """A bank of samples that are sorted into clusters by their own φ; pairs (x, x') of Algorithm 2 are drawn from it.
 
-    The bank is drawn and sorted anew every so many pairs: online by the φ that the network in training has then.
-
-    Args:
-        draw: (N, generator) -> (N, *shape) samples without labels.
-        K: clusters.
-        size: of the bank.
-        every: pairs after which it is drawn anew.
-        once: keep to the clusters that were found first, for an extractor that stays as it is (offline).
+    A bank of `size` samples without labels is drawn, (N, generator) -> (N, *shape), and sorted into K clusters, anew
+    after so many pairs, `every`: online by the φ that the network in training has then. `once` keeps to the clusters
+    that were found first, for an extractor that stays as it is (offline).
     """
 
     def __init__(

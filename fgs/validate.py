@@ -33,14 +33,10 @@ class Finding(NamedTuple):
 def validate(network: GuidedNetwork, x: Tensor, sigma: float = 0.1) -> list[Finding]:
     """Try whether `network` is a `ProjectedScore` and a `FeatureExtractor` that the samplers can rely on.
 
-    Args:
-        network: called as network(x, phi=None, sigma=None), with a method features(x, sigma=None).
-        x: (N, *shape) four or more clean signals, unlike one another, on the network's device.
-        sigma: a noise level in the units of x, small against them.
-
-    Returns:
-        A finding for every law. One that could not be tried, because the network raised, does not hold. Switch dropout
-        and the like off first (`network.eval()`).
+    It is called as network(x, phi=None, sigma=None), and as network.features(x, sigma=None), on x, (N, *shape), four or
+    more clean signals, unlike one another, on the network's device; `sigma`, in their units, is small against them. A
+    law that could not be tried, because the network raised, does not hold. Switch dropout and the like off first
+    (`network.eval()`).
 
     Raises:
         ValueError: x has fewer than four rows.

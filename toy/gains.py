@@ -23,10 +23,7 @@ def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
     """Return K = 3/(λ² + σ²) down to a noise level σ_c(y), then 0: the best gain that depends on σ alone.
 
     Where the best K ≥ 0 was searched for freely, as a function of σ (`benchmarks/best_gain.py`), it was of this form.
-
-    Args:
-        mixture: any mixture.
-        beta: β of the sampler: how much it mixes within a class after the release.
+    β is that of the sampler: how much it mixes within a class after the release.
     """
     width = mixture.means.new_tensor([class_axis(mixture, y).width for y in range(mixture.K)])
     release = mixture.means.new_tensor([release_level(mixture, y, beta) for y in range(mixture.K)])
@@ -39,22 +36,14 @@ def separation_gain(mixture: GaussianMixture, beta: float) -> Gain:
 
 
 def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
-    """Return the noise level σ_c at which to end a linear forcing towards class y.
+    """Return the noise level σ_c, in the units of x, at which to end a linear forcing towards class y; ∞ for K = 1.
 
     Under K = c/v, with v = λ² + σ², the class is narrower than p_σ; released at σ_c it widens again, by L = (1/β − 1)·
-    ln((λ² + σ_c²)/v) e-folds, in which the mixture's own score also lets samples over to other classes. Released late,
-    the class stays narrow; released early, samples leak. σ_c is where both together cost the least W1 (lesson 6). For
+    ln((λ² + σ_c²)/v) e-folds with the sampler's β, in which the mixture's own score also lets samples over to other
+    classes. Released late, the class stays narrow; early, samples leak. σ_c is where both cost the least W1. For
     classes closer than about 8λ that least is well above the floor, and no K_σ that depends on σ alone can do better:
     what is missing of the class's score, (1 − p(y|x))·(m_y − m_y')/v, is 0 within the class, full beyond its border,
-    not linear in x.
-
-    Args:
-        mixture: any mixture.
-        y: the class.
-        beta: β of the sampler.
-
-    Returns:
-        σ_c in the units of x, infinite for a single class.
+    not linear in x (lesson 6).
     """
     if mixture.K == 1:
         return math.inf

@@ -59,12 +59,8 @@ def mixture_on_line(
 ) -> GaussianMixture:
     """Make a mixture of K isotropic classes of sd λ on a line, the example of Section 3 with its K = 2 and d = 1.
 
-    Args:
-        K: how many classes.
-        spacing: distance of neighbouring means, in the units of x.
-        std: λ, in the units of x.
-        d: dimension of x.
-        weights: K positive numbers of sum 1; equal if left out.
+    Neighbouring means are `spacing` apart; `std` is λ, both in the units of x. The K weights are positive, of sum 1;
+    equal if left out.
     """
     means = means_on_line(K, d, spacing)
     shares = torch.as_tensor(weights or (1 / K,) * K).to(means)
@@ -106,10 +102,6 @@ def noise_range(mixture: GaussianMixture, h: float) -> tuple[float, float]:
 
     σ_0 = max(1, twice the widest sd of the mixture). σ_∞ = λ√(h/2), at most λ/5, for the narrowest λ: with step h the
     variance comes out short by h/2 of itself, which the noise σ_∞² that stays in the last x makes up for.
-
-    Args:
-        mixture: any mixture.
-        h: the sampler's step size.
     """
     offsets = mixture.means - mixture.centre
     spread = torch.einsum("k,kd,ke->de", mixture.weights, offsets, offsets)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from fgs.few_steps import FewSteps
-from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
+from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance
 from fgs.protocols import ProjectedScore
 from fgs.sampling import SISA
 from toy.gains import posterior_gain, separation_gain
@@ -30,7 +30,6 @@ _LABELS = {
     "cfg1": "classifier-free guidance, ω = 1",
     "cfg4": "classifier-free guidance, ω = 4",
     "classifier": "classifier guidance",
-    "classifier_clean": "clean classifier on noisy x",
     "mixture": "unguided mixture",
 }
 
@@ -47,8 +46,6 @@ def build_method(name: str, mixture: GaussianMixture, y: int, sampler: ToySample
         score, phi = ForcedScore(mixture, gain, max_pull=0.5 / h), mixture.means[y]
     elif name.startswith("cfg"):
         score = ClassifierFreeGuidance(exact, exact, float(name.removeprefix("cfg")))
-    elif name.startswith("classifier"):
-        log_p = mixture.log_posterior
-        classifier = clean_classifier(log_p, sampler.sigma_inf) if name == "classifier_clean" else log_p
-        score = ClassifierGuidance(exact, classifier)
+    elif name == "classifier":
+        score = ClassifierGuidance(exact, mixture.log_posterior)
     return Method(_LABELS[name], score, phi)

@@ -66,16 +66,9 @@ class GaussianMixture:
     def sample(
         self, n: int, y: Tensor | int | None = None, sigma: float = 0.0, generator: Generator | None = None
     ) -> Tensor:
-        """Draw n samples of p_σ, or of the components y.
+        """Draw n samples of p_σ, (n, d), or of the classes y, one or (n,); None draws them from the weights.
 
-        Args:
-            n: how many.
-            y: a class, (n,) classes, or None to draw them from the weights.
-            sigma: noise level ≥ 0, in the units of x.
-            generator: CPU generator; None is torch's own.
-
-        Returns:
-            (n, d).
+        σ ≥ 0 is in the units of x. The generator is one of the CPU; None is torch's own.
         """
         labels = self.draw_labels(n, generator) if y is None else torch.as_tensor(y).expand(n)
         isotropic = (self.floor[labels] + sigma * sigma).sqrt()[:, None]
@@ -89,10 +82,7 @@ class GaussianMixture:
     def given(self, M: Tensor, y: Tensor, noise: float) -> "GaussianMixture":
         """Return p(x|y) for y = Mx + noise·z, a mixture as well: the exact answer for `fgs.restoration`.
 
-        Args:
-            M: (m, d).
-            y: (m,) what was measured.
-            noise: its sd, > 0.
+        M is (m, d), y (m,) what was measured, and the sd of its noise is > 0.
         """
         S = M @ self.covariances @ M.T + noise**2 * torch.eye(len(y)).to(self.means)  # (K, m, m), of y in each class
         G = torch.linalg.solve(S, M @ self.covariances).mT  # (K, d, m)
@@ -110,14 +100,7 @@ class GaussianMixture:
         return torch.multinomial(self.weights, n, replacement=True, generator=generator)
 
     def log_prob(self, x: Tensor, sigma: Tensor | float = 0.0) -> Tensor:
-        """Return log p_σ(x).
-
-        Args:
-            x: (N, d).
-            sigma: () or (N,) noise level ≥ 0, in the units of x.
-
-        Returns:
-            (N,).
+        """Return log p_σ(x), (N, d) -> (N,), at noise level σ ≥ 0, () or (N,), in the units of x.
 
         Raises:
             ValueError: σ = 0 and a covariance is singular.
@@ -133,18 +116,9 @@ class GaussianMixture:
         return self._log_joint(self._seen(x, sigma), weights).softmax(0).T
 
     def score(self, x: Tensor, sigma: Tensor | float = 0.0, weights: Tensor | None = None) -> Tensor:
-        """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x).
+        """Return ∇log p_σ(x) = Σ_y p_σ(y|x) ∇log p_{σ,y}(x), (N, d); arguments and errors as in `log_prob`.
 
-        Args:
-            x: (N, d).
-            sigma: () or (N,) noise level ≥ 0, in the units of x.
-            weights: (K,) or (N, K) in place of π; one-hot weights give the conditional score.
-
-        Returns:
-            (N, d).
-
-        Raises:
-            ValueError: σ = 0 and a covariance is singular.
+        `weights`, (K,) or (N, K), stand in for π; one-hot weights give the conditional score.
         """
         seen = self._seen(x, sigma)
         p = self._log_joint(seen, weights).softmax(0)  # (K, N)
@@ -180,19 +154,12 @@ class GaussianMixture:
 
 
 class _Seen(NamedTuple):
-    """x (N, d) about the centre, and for each class the eigenvalues of Σ_y + σ² Id and x − m_y in its axes.
+    """x (N, d) about the centre, and for each class the eigenvalues of Σ_y + σ² Id and x − m_y in its axes."""
 
-    Attributes:
-        x: (N, d).
-        floor: (K, 1 or N) the eigenvalue off the axes.
-        spread: (K, r, 1 or N) those along the axes.
-        along: (K, r, N) the coordinates of x − m_y along them.
-    """
-
-    x: Tensor
-    floor: Tensor
-    spread: Tensor
-    along: Tensor
+    x: Tensor  # (N, d)
+    floor: Tensor  # (K, 1 or N) the eigenvalue off the axes
+    spread: Tensor  # (K, r, 1 or N) those along the axes
+    along: Tensor  # (K, r, N) the coordinates of x − m_y along them
 
 
 def _together(*values: Values) -> list[Tensor]:

@@ -36,16 +36,11 @@ class ForcedScore:
     """The mixture's score with a forcing term, σ²∇log p_σ(x) + σ²K_σ(m_y − x) (Section 3).
 
     The features are x itself and φ is the mean of the class, (d,) or (N, d): the simplest case of guidance by features.
-
-    Attributes:
-        mixture: the mixture.
-        gain: K_σ, see `toy.gains`.
-        max_pull: largest |σ²K_σ|. A step moves x by hσ²K_σ of the way to m_y, so .5/h keeps it from overshooting.
     """
 
     mixture: GaussianMixture
-    gain: Gain
-    max_pull: float
+    gain: Gain  # K_σ, see `toy.gains`
+    max_pull: float  # largest |σ²K_σ|; a step moves x by hσ²K_σ of the way to m_y, so .5/h keeps it from overshooting
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x) = x, (N, d)."""

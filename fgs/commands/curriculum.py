@@ -24,10 +24,9 @@ class Heading:
     def result(self, out: Path) -> dict[str, Any] | None:
         """Return what the lesson measured when it was last run into `out`, None if its claim has not been shown."""
         try:
-            found: dict[str, Any] = json.loads((out / self.name / RESULT).read_text())
+            return dict(json.loads((out / self.name / RESULT).read_text()))
         except (OSError, ValueError):
             return None
-        return found
 
 
 def headings() -> list[Heading]:
@@ -40,8 +39,8 @@ def find_heading(number: int) -> Heading:
     """Return the heading of lesson `number`."""
     found = {heading.number: heading for heading in headings()}
     if number not in found:
-        first, last = min(found, default=0), max(found, default=0)
-        raise ValueError(f"NUMBER: must be a lesson from {first} to {last}, got {number}")
+        ends = f"{min(found, default=0)} to {max(found, default=0)}"
+        raise ValueError(f"NUMBER: must be a lesson from {ends}, got {number}")
     return found[number]
 
 
@@ -51,5 +50,4 @@ def read_heading(path: Path) -> Heading:
     found = re.match(r"Lesson (\d+): (.*?)\.? Claim: (.*)", text)
     if not found:
         raise ValueError(f'{path.name}: its docstring must read "Lesson N: Title. Claim: …"')
-    number, title, claim = found.groups()
-    return Heading(int(number), path.stem, title, claim, path)
+    return Heading(int(found[1]), path.stem, found[2], found[3], path)

@@ -39,7 +39,7 @@ class Evaluate:
     unseen: Annotated[Path | None, Option("Folder of images to measure as classes, but for those trained on.")] = None
     n: Annotated[int, Option("Samples of each class.", panel="How")] = 64
     how: HowToSample = field(default_factory=HowToSample)
-    out: Annotated[Path, _output("New folder for report.html, report.json and figures.")] = Path("evaluation")
+    out: Annotated[Path, _output("New folder for report.md, report.json and figures.")] = Path("evaluation")
     json: Annotated[bool, _output("Print report.json only.")] = False
 
     def __post_init__(self) -> None:
@@ -60,9 +60,9 @@ def evaluate(asked: Evaluate) -> None:
             found[title] = strict(_measure(subject, asked))
         everything = found.get(TRAINED, {}) | ({"unseen": found[UNSEEN]} if UNSEEN in found else {})
         write_text(out / "report.json", json_text(everything) + "\n")
-        pages = [page for name, part in found.items() for page in sections(part, out / subjects[name].folder, name)]
+        pages = [page for name, part in found.items() for page in sections(part, subjects[name].folder, name)]
         title = asked.run.name if asked.run else "The model that ships"
-        write_report(out / "report.html", title, describe(model, asked.how), pages)
+        write_report(out / "report.md", title, describe(model, asked.how), pages)
     if asked.json:
         print(json_text(everything))
     else:
@@ -137,7 +137,7 @@ def _print(found: Mapping[str, Found], out: Path) -> None:
         summary = part.get("samples", {}).get("summary", {})
         if summary:
             print("samples: " + ", ".join(f"{k} {value:.2f}" for k, value in summary.items() if value is not None))
-    print(f"{out / 'report.html'}")
+    print(f"{out / 'report.md'}")
 
 
 command = make_command(Evaluate, evaluate)

@@ -5,7 +5,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,35 +17,6 @@ from fgs.common.options import Argument, Option
 from fgs.common.text import json_text
 
 OUT = Path("fgs-lessons")
-
-
-class Outcome(NamedTuple):
-    """How a run of a lesson ended: what it left, or why its claim was not shown."""
-
-    heading: Heading
-    result: dict[str, Any] | None
-    error: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return number, title, claim, whether it held, and what was measured."""
-        heading = {"lesson": self.heading.number, "title": self.heading.title, "claim": self.heading.claim}
-        return {**heading, "held": self.error is None, "error": self.error, **(self.result or {})}
-
-
-def list_lessons(out: Path) -> None:
-    """Print the lessons with their claims, and what of them has been run into `out`."""
-    found = headings()
-    table = Table(title="Lessons", title_justify="left")
-    table.add_column("", justify="right")
-    table.add_column("lesson and its claim")
-    table.add_column("run", justify="right")
-    for heading in found:
-        result = heading.result(out)
-        held = f"held, {result['seconds']:.0f} s" if result else "not yet"
-        table.add_row(str(heading.number), f"{heading.title}\n[dim]{heading.claim}[/dim]", held)
-    Console().print(table)
-    if found:
-        print(f"Read them in {found[0].path.parent}; run one by `fgs lessons {found[0].number}`. Figures: {out}")
 
 
 @dataclass(frozen=True)
@@ -78,24 +49,39 @@ def teach(asked: Lessons) -> None:
     try:
         asked.out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
         with redirect_stdout(sys.stderr if summary else sys.stdout):
-            outcomes = [run_lesson(heading, asked.out) for heading in chosen]
+            records = [run_lesson(heading, asked.out) for heading in chosen]
     except OSError as error:
         fail(f"--out: cannot write into {asked.out}: {error.strerror}; name another folder", 2)
     except KeyboardInterrupt:
         fail("interrupted; lessons that ended are recorded, `fgs lessons` lists them", 130)
     if asked.json:
-        print(json_text({"lessons": [one.as_json() for one in outcomes]}))
+        print(json_text({"lessons": records}))
     elif summary:
-        _print_summary(outcomes)
-    failed = [one for one in outcomes if one.error]
-    for one in failed:
-        print(f"fgs: lesson {one.heading.number} did not show its claim: {one.error}", file=sys.stderr)
-    if failed:
+        _print_summary(records)
+    for record in (record for record in records if record["error"]):
+        print(f"fgs: lesson {record['lesson']} did not show its claim: {record['error']}", file=sys.stderr)
+    if not all(record["held"] for record in records):
         raise SystemExit(1)
 
 
-def run_lesson(heading: Heading, out: Path) -> Outcome:
-    """Run one lesson as a script of its own; what it raises becomes an error of one line."""
+def list_lessons(out: Path) -> None:
+    """Print the lessons with their claims, and what of them has been run into `out`."""
+    found = headings()
+    table = Table(title="Lessons", title_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("lesson and its claim")
+    table.add_column("run", justify="right")
+    for heading in found:
+        result = heading.result(out)
+        held = f"held, {result['seconds']:.0f} s" if result else "not yet"
+        table.add_row(str(heading.number), f"{heading.title}\n[dim]{heading.claim}[/dim]", held)
+    Console().print(table)
+    if found:
+        print(f"Read them in {found[0].path.parent}; run one by `fgs lessons {found[0].number}`. Figures: {out}")
+
+
+def run_lesson(heading: Heading, out: Path) -> dict[str, Any]:
+    """Run one lesson as a script of its own: what it is, did its claim hold, if not why, in a line, and its result."""
     arguments, sys.argv = sys.argv, [str(heading.path), "--out", str(out)]
     sys.path.insert(0, str(heading.path.parent))  # as of a script: where `lesson` lies
     error = None
@@ -111,21 +97,21 @@ def run_lesson(heading: Heading, out: Path) -> Outcome:
     result = None if error else heading.result(out)
     if error is None and result is None:
         error = "it stopped before lesson.end()"
-    return Outcome(heading, result, error)
+    about = {"lesson": heading.number, "title": heading.title, "claim": heading.claim}
+    return {**about, "held": error is None, "error": error, **(result or {})}
 
 
-def _print_summary(outcomes: list[Outcome]) -> None:
+def _print_summary(records: list[dict[str, Any]]) -> None:
     """Print of each lesson its claim, whether it held, its time, and the numbers beside what they should be."""
-    for heading, result, error in outcomes:
-        seconds = f", {result['seconds']:.1f} s" if result else ""
-        print(f"{heading.number:>2}  {'FAILED' if error else 'held'}{seconds}: {heading.claim}")
-        for number in result["numbers"] if result else ():
+    held = [record for record in records if record["held"]]
+    for record in records:
+        how = f"held, {record['seconds']:.1f} s" if record["held"] else "FAILED"
+        print(f"{record['lesson']:>2}  {how}: {record['claim']}")
+        for number in record.get("numbers", ()):
             expected = number["expected"]
             shown = expected if isinstance(expected, str) else f"{expected:.4g}"
             print(f"      {number['what']}: {number['measured']:.4g}   expected: {shown}")
-    seconds = sum(result["seconds"] for _, result, _ in outcomes if result)
-    held = sum(error is None for *_, error in outcomes)
-    print(f"{held} of {len(outcomes)} claims held, {seconds:.0f} s")
+    print(f"{len(held)} of {len(records)} claims held, {sum(record['seconds'] for record in held):.0f} s")
 
 
 command = make_command(Lessons, teach)

@@ -1,8 +1,7 @@
-"""What was found, in words, tables and figures, in the order of the paper's: one HTML file that needs no other."""
+"""What was found, in words, tables and figures, in the order of the paper's: Markdown, beside the figures it shows."""
 
-import base64
+import re
 from collections.abc import Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +12,7 @@ from fgs.images.model import Model
 from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; color: #1a1a1a; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-top: 1px solid #ddd; padding-top: 1rem; }
-figure { margin: 1rem 0; } img { max-width: 100%; height: auto; display: block; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #eee; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-"""
+MARKUP = re.compile(r"[\\`*\[\]<>|&~$#]|(?<![^\W_])_|_(?![^\W_])")  # _ inside a word is none
 
 Row = Sequence[str | float | None]
 """Cells: numbers are rounded to three digits after the point, None is a dash."""
@@ -37,16 +29,7 @@ class Section(NamedTuple):
 
 def write_report(path: Path, title: str, lead: str, sections: Iterable[str]) -> None:
     """Write the report, atomically; `lead` is a sentence under the title."""
-    parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">',
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1><p>{escape(lead)}</p>",
-        *sections,
-        "</body></html>",
-    ]
-    write_text(path, "\n".join(parts) + "\n")
+    write_text(path, "\n\n".join([f"# {_literal(title)}", lead, *sections]) + "\n")
 
 
 def describe(model: Model, how: HowToSample) -> str:
@@ -63,27 +46,28 @@ def describe(model: Model, how: HowToSample) -> str:
 
 
 def sections(found: Found, folder: Path, of: str) -> list[str]:
-    """Make the sections, as HTML, of what was measured of some classes; the folder holds a figure of each measure."""
+    """Make the sections of what was measured of some classes; `folder`, as the report sees it, holds their figures."""
     makers = {"denoising": _denoising, "concentration": _concentration, "embedding": _embedding}
     makers |= {"samples": _samples, "interpolation": _interpolation}
     pages = []
     for name in (name for name in makers if name in found):
         title, text, caption, tables = makers[name](found[name])
-        data = base64.b64encode((folder / f"{name}.png").read_bytes()).decode()
-        pages.append(
-            f"<h2>{escape(title)}: {of}</h2><p>{escape(text)}</p>{''.join(map(_table, tables))}"
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
+        figure = f"![{caption}]({(folder / name).as_posix()}.png)"
+        pages.append("\n\n".join([f"## {title}: {of}", text, *map(_table, tables), figure, f"*{caption}*"]))
     return pages
 
 
 def _table(rows: Sequence[Row]) -> str:
     lines = []
-    for tag, cells in zip(["th", *["td"] * len(rows)], rows, strict=False):
-        texts = ("—" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)
-        lines.append("<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>")
-    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+    for cells in rows:
+        texts = ("—" if cell is None else _literal(cell) if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)
+        lines.append(f"| {' | '.join(texts)} |")
+    return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]])
+
+
+def _literal(text: str) -> str:
+    """Escape what Markdown would take for markup, as names of classes may hold anything."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _denoising(found: Found) -> Section:
@@ -123,8 +107,9 @@ def _samples(found: Found) -> Section:
         "statistics takes for the class, beside that of held-out patches; distance: energy distance of the statistics "
         "to patches trained on, ÷ that of held-out patches, so that 1 is as good as these; "
         "diversity and contrast: 1 is that of real patches; "
-        "memorised: 95th percentile of the largest correlation with any place trained on, beside that of held-out "
-        "patches; elsewhere: that of places trained on with others, which share no pixel with them."
+        "memorised: 95th percentile of the largest correlation of a sample with any place trained on, beside that of "
+        "held-out patches with the same places: much above these, look whether samples are copies, or the part held "
+        "out is unlike the rest."
     )
     rows = [[name, *map(of_class.get, COLUMNS)] for name, of_class in found["classes"].items()]
     over_all = [["over all classes", *(name.replace("_", " ") for name in summary)], ["", *summary.values()]]
@@ -137,7 +122,7 @@ def _left_out(found: Found) -> str:
         return f"Texture statistics are left out: they need {SMALLEST} pixels a side, and the patches have fewer. "
     flat = [name for name, of_class in found["classes"].items() if of_class["distance"] is None]
     why = "real patches are all alike there, so that there is nothing to divide a distance by. "
-    return f"{', '.join(flat)}: {why}" if flat else ""
+    return f"{', '.join(map(_literal, flat))}: {why}" if flat else ""
 
 
 def _interpolation(found: Found) -> Section:

@@ -17,7 +17,7 @@ from fgs.images import Patches
 from fgs.images.conditions import Advance, Condition, sample_rows
 from fgs.images.samplers import HowToSample
 from fgs.measures import Quality, TextureJudge, energy_distance
-from fgs.measures.copies import correlation_elsewhere, largest_correlation
+from fgs.measures.copies import largest_correlation
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 
@@ -27,8 +27,7 @@ FEW = 32  # samples of each place between two classes
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
 ALIKE = 0.2  # by so much the diversity of samples may differ from that of real patches
 ENOUGH = 256  # real crops of a class for the judge
-TRAINING, HELD_OUT = 0, 1  # what its seed is used for
-REAL, ELSEWHERE = 3, 6  # what the seed is used for
+TRAINING, HELD_OUT, REAL = 0, 1, 3  # what the seed is used for
 
 
 def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
@@ -80,10 +79,8 @@ def samples(judged: Judged) -> Found:
     summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
     for key in ("nearest", "real_nearest") if judged.judge else ():
         summary[f"{key}_own"] = sum(found[key] == name for name, found in classes.items()) / len(classes)
-    for name, key in {"held_out": "real_memorised", "elsewhere": "elsewhere"}.items():
-        excess = [found["memorised"] - found[key] for found in classes.values() if found[key] is not None]
-        if excess:
-            summary[f"memorised_beyond_{name}"] = max(excess)
+    excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
+    summary["memorised_beyond_held_out"] = max(excess)
     return {"n": judged.n, "steps": judged.how.build().planned_steps(), "classes": classes, "summary": summary}
 
 
@@ -97,20 +94,11 @@ def _find_nearest(judge: TextureJudge, x: Tensor, classes: dict[str, Found]) -> 
 
 
 def _copies(subject: Subject, y: int, x: Tensor, seed: int) -> Found:
-    """The 95th percentile of the largest correlation with places trained on: of samples, held-out patches, and places.
-
-    Places are compared with others of their class that share no pixel with them; None where images have room for one
-    only.
-    """
-    patches, regions = subject.patches, subject.trained_on(y)
-    real = patches.held_out_crops(y, COPIES, seeded(seed, y))
-    elsewhere = correlation_elsewhere(patches.training_regions(y), patches.patch, COPIES, seeded(seed, y, ELSEWHERE))
-    elsewhere = elsewhere[elsewhere > -1]
-    return {
-        "memorised": float(largest_correlation(x, regions).quantile(0.95)),
-        "real_memorised": float(largest_correlation(real, regions).quantile(0.95)),
-        "elsewhere": float(elsewhere.quantile(0.95)) if len(elsewhere) else None,
-    }
+    """The 95th percentile of the largest correlation with places trained on: of samples, and of held-out patches."""
+    regions = subject.trained_on(y)
+    real = subject.patches.held_out_crops(y, COPIES, seeded(seed, y))
+    found = {"memorised": x, "real_memorised": real}
+    return {name: float(largest_correlation(patches, regions).quantile(0.95)) for name, patches in found.items()}
 
 
 def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
@@ -156,4 +144,4 @@ def interpolation(judged: Judged) -> Found:
     return {"alphas": alphas.tolist(), "pairs": found}
 
 
-COLUMNS = (*Quality._fields, "nearest", "memorised", "real_memorised", "elsewhere")
+COLUMNS = (*Quality._fields, "nearest", "memorised", "real_memorised")

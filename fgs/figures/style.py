@@ -20,7 +20,6 @@ COLOURS: Mapping[str, str] = {
     "cfg1": "#56B4E9",
     "cfg4": "#56B4E9",
     "classifier": "#009E73",
-    "classifier_clean": "#009E73",
     "mixture": OTHER,
     "learned": "#CC79A7",
     "learned_n1": "#CC79A7",

@@ -27,18 +27,13 @@ class Condition(NamedTuple):
     Algorithm 1 starts around the mean m of the mixture. At σ_0 = 1 that is too far: noise of d pixels around m and
     around the mean m_y of a class are d(m_y − m)²/2σ_0² nats apart, 20 for a gray .2 away and 32 × 32 pixels, and the
     network takes the start at its word. Of m − m_y exact scores keep (λ²/(λ² + σ_0²))^(1/2β), along which a class has
-    variance λ²: for roof tiles .25 at β = .3; the network that ships kept .35. So images start around m_y.
-
-    Attributes:
-        phi: (rows, F) target features, or labels; None is one row without guidance.
-        mean: (rows, C, 1, 1) m_y, or (rows, C, H, W) images to start from (Fig. 12).
-        covariance: (rows, C, C) Σ_y, with which the mean over pixels is held to that of the class, as `KnownMean` says;
-            None leaves it to the network.
+    variance λ²: for roof tiles .25 at β = .3; the network that ships kept .35. So images start around m_y. Their
+    mean over pixels is held to m_y, as `KnownMean` says, where Σ_y is given, and else left to the network.
     """
 
-    phi: Tensor | None
-    mean: Tensor
-    covariance: Tensor | None = None
+    phi: Tensor | None  # (rows, F) target features, or labels; None is one row without guidance
+    mean: Tensor  # (rows, C, 1, 1) m_y, or (rows, C, H, W) images to start from (Fig. 12)
+    covariance: Tensor | None = None  # (rows, C, C) Σ_y, of the mean over pixels
 
     def row(self, k: int) -> "Condition":
         """Ask for one of its rows."""
@@ -51,10 +46,8 @@ class Condition(NamedTuple):
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
-        assert self.phi is not None
-        phi, mean = (interpolate(part[0], part[1], shares) for part in (self.phi, self.mean))
-        covariance = self.covariance
-        return Condition(phi, mean, None if covariance is None else interpolate(covariance[0], covariance[1], shares))
+        parts = (None if part is None else interpolate(part[0], part[1], shares) for part in self)
+        return Condition(*parts)  # type: ignore[arg-type]
 
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
         """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""
@@ -78,19 +71,10 @@ def sample_rows(
     seed: int = 0,
     advance: Advance = lambda images: None,
 ) -> Tensor:
-    """Sample n images for every row of a condition, in batches of bounded memory.
+    """Sample n images of `size` (H, W) for every row of a condition: (rows, n, C, H, W) in [0, 1].
 
-    Args:
-        score: the model's network, or one made of it.
-        condition: what is asked for.
-        n: images of each row.
-        sampler: SISA, or one of few steps.
-        size: (H, W) of the images.
-        seed: of the starts and of the noise on the way.
-        advance: told of every call of the network.
-
-    Returns:
-        (rows, n, C, H, W) in [0, 1].
+    In batches of bounded memory. The score is the model's network, or made of it; the seed is of the starts and of the
+    noise on the way; `advance` is told of every call of the network.
     """
 
     def counted(x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
@@ -103,9 +87,7 @@ def sample_rows(
         rows = row[first : first + at_once]
         guided, phi = condition.guide(counted, rows)
         x = condition.start(rows, size, sampler.sigma_0, seeded(seed, first, 0))
-        for step in sampler.iterate(guided, x, phi, seeded(seed, first, 1)):
-            x = step.x
-        images.append(x.clamp(0, 1))
+        images.append(sampler(guided, x, phi, seeded(seed, first, 1)).x.clamp(0, 1))
     together = torch.cat(images)
     return together.reshape(-1, n, *together.shape[1:])
 

@@ -121,11 +121,7 @@ class Model:
         return image.float() / 255
 
     def tiles(self, path: Path, downscale: int | None = None) -> Tensor:
-        """Return the patches side by side of one image, (N, C, patch, patch); arguments as in `read`.
-
-        Raises:
-            UnusableError: the image cannot be used; the message names it.
-        """
+        """Return the patches side by side of one image, (N, C, patch, patch); arguments and errors as in `read`."""
         image = self.read(path, self.patch, downscale)
         return image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch).flatten(1, 2).transpose(0, 1)
 

@@ -39,16 +39,8 @@ def read_images(
 ) -> tuple[Images, list[Skipped]]:
     """Read the classes of a folder, or of several; see `find_classes` for its layout and the names.
 
-    Args:
-        folder: holds an image file, or a folder of them, for each class.
-        smallest: pixels that each side of an image must have.
-        how: what is done to the images.
-        only: names of the classes to read; None is all.
-        fewest: classes that there must be.
-
-    Returns:
-        The images, and the files that were left out. A file that is a class of its own and cannot be used takes its
-        class with it.
+    Each side of an image must have `smallest` pixels; `only` names the classes to read, None is all, and there must be
+    `fewest`. Also returned are the files that were left out. One that is a class of its own takes its class with it.
 
     Raises:
         ValueError: a folder has no image that can be used, or too few classes are left; the message begins with "data".
@@ -142,11 +134,6 @@ class Patches:
         share: of each image that is held out.
         device: where the pixels are kept and batches are made.
 
-    Attributes:
-        classes: their names.
-        counts: (classes,) training patches of each, and `held_out_counts` held-out ones.
-        pixels: (C, all pixels) uint8.
-
     Raises:
         ValueError: a class cannot be divided; the message begins with "data".
     """
@@ -174,23 +161,20 @@ class Patches:
         flat = [image for of_class in images.values() for image in of_class]
         sizes = torch.tensor([image[0].numel() for image in flat])
         widths, offsets = torch.tensor([image.shape[2] for image in flat]), sizes.cumsum(0) - sizes
-        self.pixels = torch.cat([image.flatten(1) for image in flat], 1).to(self.device)
+        self.pixels = torch.cat([image.flatten(1) for image in flat], 1).to(self.device)  # (C, all pixels) uint8
         self._train = Windows(train, widths, offsets, patch, 1 if overlapping else patch)
         self._held_out = Windows(held_out, widths, offsets, patch, patch)
         self._held_out_crops = Windows(held_out, widths, offsets, patch, 1)
-        self.counts, self.held_out_counts = self._train.counts, self._held_out.counts
+        self.counts, self.held_out_counts = self._train.counts, self._held_out.counts  # (classes,) patches of each
         self._images, self._train_regions = flat, train
 
     def pairs(
         self, n: int, generator: Generator | None = None, shared: int = 1, primes: int = 1
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw pairs of different patches of one class, every class as often as any other (Algorithm 2, lines 1 to 2).
+        """Draw n pairs of different patches of one class, each class as often as any other (Algorithm 2, lines 1 to 2).
 
-        Args:
-            n: pairs.
-            generator: CPU generator; None is torch's own.
-            shared: pairs in a row that have x' in common; n is a multiple of it.
-            primes: patches in a row of x' that belong together.
+        `shared` pairs in a row have x' in common, and n is a multiple of it; `primes` patches in a row of x' belong
+        together. The generator is one of the CPU; None is torch's own.
 
         Returns:
             x (n, C, patch, patch) and x' (n · primes / shared, C, patch, patch) in [0, 1], and the classes y (n,) of x.
@@ -230,9 +214,7 @@ class Patches:
     def held_out(self, n: int, most: int | None = None) -> tuple[Tensor, Tensor]:
         """Return at most n held-out patches of every class, spread evenly, (N, C, patch, patch), and classes (N,).
 
-        Args:
-            n: patches of a class.
-            most: classes; of more, so many are taken, spread evenly. None is all.
+        Of more classes than `most` so many are taken, spread evenly; None is all.
         """
         of = torch.arange(len(self.classes))
         if most is not None and most < len(of):

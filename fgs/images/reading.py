@@ -72,7 +72,8 @@ def read_image(path: Path, how: Preparation = AS_IT_IS) -> Tensor:
     if min(pixels.shape[1:]) < how.downscale:
         size = f"{pixels.shape[2]} × {pixels.shape[1]}"
         raise UnusableError(f"{size} pixels are too few to be averaged by {how.downscale}")
-    return _to_bytes(nn.functional.avg_pool2d(pixels, how.downscale) if how.downscale > 1 else pixels)
+    pixels = nn.functional.avg_pool2d(pixels, how.downscale) if how.downscale > 1 else pixels
+    return (255 * pixels.clamp(0, 1)).round().to(torch.uint8)
 
 
 def _pixels(image: Image.Image, color: bool) -> Tensor:
@@ -90,10 +91,6 @@ def _pixels(image: Image.Image, color: bool) -> Tensor:
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright.convert("RGBA"))
     array = np.asarray(upright.convert("RGB" if color else "L"), dtype=np.float32) / 255
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)
-
-
-def _to_bytes(pixels: Tensor) -> Tensor:
-    return (255 * pixels.clamp(0, 1)).round().to(torch.uint8)
 
 
 def write_image(path: Path, pixels: Tensor) -> None:

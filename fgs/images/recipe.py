@@ -22,7 +22,6 @@ from fgs.denoising import (
 from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.noise import seeded
-from fgs.protocols import FeatureExtractor
 from fgs.training.devices import best_device, best_precision, check_device
 from fgs.training.muon import muon
 from fgs.training.processes import processes, share
@@ -180,7 +179,8 @@ class Recipe:
 
         def condition(network: nn.Module, x_prime: Tensor, y: Tensor) -> Tensor | None:
             if isinstance(network, GuidedUNet):
-                phi = _centroids(network, x_prime, self.primes)
+                phi = network.features(x_prime)
+                phi = phi.reshape(-1, self.primes, phi.shape[1]).mean(1)  # of the x' in a row that belong together
                 return phi.repeat_interleave(len(y) // len(phi), 0)
             return nn.functional.one_hot(y, classes).float() if isinstance(network, LabelUNet) else None
 
@@ -205,12 +205,6 @@ FIELDS = frozenset(field.name for field in fields(Recipe))
 _PATCHES = ("preset", "color", "patch", "overlapping", "batch", "shared", "primes", "optimizer")
 TAKEN_ON = (*_PATCHES, "guidance", "p_drop", "sigma_distribution", "loss_weight")
 """Settings that go with weights: of the network, of its patches, and of the loss."""
-
-
-def _centroids(network: FeatureExtractor, x_prime: Tensor, primes: int) -> Tensor:
-    """Return the mean φ of every `primes` patches in a row, (N / primes, F)."""
-    phi = network.features(x_prime)
-    return phi.reshape(-1, primes, phi.shape[1]).mean(1)
 
 
 def sizes(recipe: Recipe, classes: int) -> dict[str, int]:

@@ -16,10 +16,7 @@ from fgs.images.recipe import MANY, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
 
 
 def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
-    """Read the images of a recipe, or draw synthetic ones.
-
-    Returns:
-        Their patches on the recipe's device, the hash of each class, and the files that were left out.
+    """Read the images of a recipe, or draw synthetic ones: patches, the hash of each class, and files left out.
 
     Raises:
         ValueError: there is too little to train on; the message begins with "data".

@@ -14,12 +14,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
-    """Return the Wasserstein distance W1 = ∫|F_x⁻¹ − F_y⁻¹| of two sets on a line, in their units.
-
-    Args:
-        x: (N,) or (N, 1).
-        y: (M,) or (M, 1).
-    """
+    """Return the Wasserstein distance W1 = ∫|F_x⁻¹ − F_y⁻¹| of sets (N,), (M,) or (N, 1), (M, 1), in their units."""
     x, y = x.flatten().sort().values, y.flatten().sort().values
     N, M = len(x), len(y)
     if N == M:
@@ -33,11 +28,8 @@ def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
     """Return the energy distance 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ (V-statistic, not rooted), in the units of x.
 
-    Pairs of a point with itself count, so that it is never negative. Memory does not grow with N·M.
-
-    Args:
-        x: (N, d).
-        y: (M, d).
+    x is (N, d), y (M, d). Pairs of a point with itself count, so that it is never negative. Memory does not grow with
+    N·M.
     """
     return 2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y)
 
@@ -65,11 +57,9 @@ def _mean_distance_on_line(x: Tensor, y: Tensor) -> Tensor:
 
 
 def two_sample_floor(distance: Distance, true_sets: list[Tensor]) -> float:
-    """Return the mean distance over all pairs of independent true sets, two at the least.
+    """Return the mean distance, any of this module's, over all pairs of independent true sets, two at the least.
 
-    Args:
-        distance: any of this module's.
-        true_sets: sets (N, d) of the size of the samples to be judged.
+    They are (N, d), of the size of the samples to be judged.
     """
     pairs = [(a, b) for i, a in enumerate(true_sets) for b in true_sets[:i]]
     if not pairs:
@@ -78,23 +68,17 @@ def two_sample_floor(distance: Distance, true_sets: list[Tensor]) -> float:
 
 
 def class_hit(log_posterior: Tensor, y: Tensor | int) -> float:
-    """Return the share of samples whose most probable class is y.
+    """Return the share of samples whose most probable class is y, the class or (N,) classes.
 
-    Args:
-        log_posterior: (N, K) log p(y|x), or anything monotone in it.
-        y: the class, or (N,) classes.
+    log p(y|x) is (N, K), or anything monotone in it.
     """
     return float((log_posterior.argmax(1) == torch.as_tensor(y)).double().mean())
 
 
 def mean_and_sd(x: Tensor, mean: Tensor, u: Tensor, width: float) -> tuple[float, float]:
-    """Return the error of the mean and the sd of the samples along u, both in units of `width`.
+    """Return the error of the mean, (d,), and the sd of samples (N, d), along the unit vector u, (d,), in units of λ.
 
-    Args:
-        x: (N, d) samples.
-        mean: (d,) the true mean.
-        u: (d,) unit vector; the error is positive along it.
-        width: λ, the true sd along u.
+    λ, `width`, is the true sd along u; the error is positive along u.
     """
     along = (x - mean) @ u
     return float(along.mean()) / width, float(along.std()) / width

@@ -27,11 +27,7 @@ def texture_statistics(x: Tensor) -> Tensor:
     autocorrelation up to 3 pixels. Of colours: these of the luma, then mean and log sd of each channel and the
     correlations between channels.
 
-    Args:
-        x: (N, C, H, W) images in [0, 1], at least 20 pixels a side.
-
-    Returns:
-        (N, S) float64; S = 66 for C = 1 and 75 for C = 3.
+    Images (N, C, H, W) in [0, 1], at least 20 pixels a side, -> (N, S) float64; S = 66 for C = 1 and 75 for C = 3.
     """
     if min(x.shape[-2:]) < SMALLEST:
         raise ValueError(f"x: needs at least {SMALLEST} pixels a side, got {x.shape[-1]} × {x.shape[-2]}")

@@ -41,15 +41,10 @@ class FromDenoiser:
 
 @dataclass(frozen=True)
 class FromNoisePrediction:
-    """The score of a network ε(x_t, t) that predicts the noise of x_t = √ᾱ_t·(x + σz), σ² = (1 − ᾱ_t)/ᾱ_t (DDPM).
+    """The score of a network ε(x_t, t) that predicts the noise of x_t = √ᾱ_t·(x + σz), σ² = (1 − ᾱ_t)/ᾱ_t (DDPM)."""
 
-    Attributes:
-        epsilon: the network. Its t is interpolated between the steps, and is no integer.
-        alphas_bar: (T,) ᾱ_t of t = 0, 1, …, falling.
-    """
-
-    epsilon: Network
-    alphas_bar: Tensor
+    epsilon: Network  # its t is interpolated between the steps, and is no integer
+    alphas_bar: Tensor  # (T,) ᾱ_t of t = 0, 1, …, falling
 
     def time(self, sigma: Tensor) -> Tensor:
         """Return the t at which the network knows σ, (N,): linear in log σ, held at both ends."""
@@ -81,16 +76,11 @@ class FromVelocity:
 
 @dataclass(frozen=True)
 class Scaled:
-    """The score of x in [0, 1] of a score that knows it in another range, as [−1, 1].
+    """The score of x in [0, 1] of a score that knows it in another range, as [−1, 1]."""
 
-    Attributes:
-        score: of x in its own range.
-        low: what it knows 0 as, and `high` 1.
-    """
-
-    score: ProjectedScore
-    low: float = -1.0
-    high: float = 1.0
+    score: ProjectedScore  # of x in its own range
+    low: float = -1.0  # what it knows 0 as
+    high: float = 1.0  # what it knows 1 as
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return s, the shape of x; arguments as in `ProjectedScore`."""
@@ -103,20 +93,13 @@ class WithFeatures:
     """φ and matching for a network that has neither: hooks on its layers, and no change to its code.
 
     Such a network was not trained to be guided by φ(x') (Algorithm 2), so matching may lead it astray.
-
-    Attributes:
-        score: made of the network, called with φ = None.
-        network: the module whose layers are matched.
-        layers: their names, as in `named_modules`; each puts out one tensor (N, C, *positions), once a call.
-        gain: g of Appendix A, of every channel.
-        widths: channels of each layer, known after the first `features`.
     """
 
-    score: ProjectedScore
-    network: nn.Module
-    layers: Sequence[str]
-    gain: float = 1.0
-    widths: list[int] = field(default_factory=list)
+    score: ProjectedScore  # made of the network, called with φ = None
+    network: nn.Module  # the module whose layers are matched
+    layers: Sequence[str]  # their names, as in `named_modules`; each puts out a tensor (N, C, *positions), once a call
+    gain: float = 1.0  # g of Appendix A, of every channel
+    widths: list[int] = field(default_factory=list)  # channels of each layer, known after the first `features`
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F), of a pass without matching; arguments as in `FeatureExtractor`.

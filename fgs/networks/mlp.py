@@ -30,6 +30,7 @@ class MLP(nn.Module):
     """The trunk: x̂(x) = Ax + B h_L with h_l = ReLU(W_l h_{l−1}), h_0 = x. By itself a network of the mixture alone.
 
     A and B start at 0, so that x̂ = 0: where there are no data in a direction, that is the answer, and stays it.
+    `settings` are the arguments, which make the same network again.
 
     Args:
         d: dimension of x.
@@ -39,9 +40,6 @@ class MLP(nn.Module):
         bias: give every hidden layer a bias. Without, the network is homogeneous; with, it knows the unit of length,
             which it needs where classes of one width lie at several distances from the origin.
         sigma_input: let the network see σ, where x does not show it: few dimensions, or a class that fills them.
-
-    Attributes:
-        settings: the arguments, which make the same network again.
 
     Raises:
         ValueError: a size is too small; the message begins with its name.
@@ -107,21 +105,12 @@ class MLP(nn.Module):
 class GuidedMLP(MLP):
     """The projected score s(x_σ, φ_y − φ(x_σ)) and the features φ, in one network (Section 3, Fig. 9).
 
-    Args:
-        d: dimension of x.
-        matched: which hidden layers make up φ, from 0; the middle one if left out.
-        gain: the factor g of every matched channel (Appendix A).
-        learn_gain: train the gains, from `gain` on.
-        sizes: the other arguments of `MLP`.
+    φ is made of the hidden layers `matched`, from 0, the middle one if left out. `gain` is the factor g of every
+    matched channel (Appendix A); with `learn_gain` it is trained from there on. The rest is as in `MLP`.
     """
 
     def __init__(
-        self,
-        d: int,
-        matched: tuple[int, ...] | None = None,
-        gain: float = 1.0,
-        learn_gain: bool = False,
-        **sizes: Any,
+        self, d: int, matched: tuple[int, ...] | None = None, gain: float = 1.0, learn_gain: bool = False, **sizes: Any
     ) -> None:
         super().__init__(d, **sizes)
         self.matched = (len(self.hidden) // 2,) if matched is None else tuple(sorted(set(matched)))
@@ -159,10 +148,7 @@ class GuidedMLP(MLP):
 class LabelMLP(MLP):
     """Standard conditioning, to compare with: an embedding of the label scales and shifts every channel.
 
-    Args:
-        d: dimension of x.
-        classes: K, the length of the one-hot φ; φ = None is the null label of classifier-free guidance.
-        sizes: the other arguments of `MLP`.
+    φ is one-hot, its length K = `classes`; None is the null label of classifier-free guidance. The rest is as in `MLP`.
     """
 
     def __init__(self, d: int, classes: int, **sizes: Any) -> None:

@@ -60,7 +60,8 @@ def _standardized(x: Tensor) -> tuple[Tensor, Tensor]:
 class UNet(nn.Module):
     """The trunk: encoder blocks with 2 × 2 average pools, a middle block, decoder blocks after transposed convolutions.
 
-    By itself it is a network of the mixture alone (Algorithm 4).
+    By itself it is a network of the mixture alone (Algorithm 4). `settings` are the arguments, which make the same
+    network again.
 
     Args:
         colors: C of the images.
@@ -68,10 +69,6 @@ class UNet(nn.Module):
         levels: encoder blocks, and decoder blocks.
         encoder_convs: convolutions of an encoder block; `middle_convs`, `decoder_convs`: of the others. The last one of
             the network is bare.
-
-    Attributes:
-        settings: the arguments, which make the same network again.
-        widths: channels at the end of every block that can be matched: all but the last.
 
     Raises:
         ValueError: a size is too small; the message begins with its name.
@@ -94,7 +91,7 @@ class UNet(nn.Module):
             if size < least:
                 raise ValueError(f"{name}: must be at least {least}, got {size}")
         widths = [channels * 2**level for level in range(levels + 1)]
-        self.widths = [*widths, *widths[-2:0:-1]]
+        self.widths = [*widths, *widths[-2:0:-1]]  # at the end of every block that can be matched: all but the last
         self.encoder = nn.ModuleList(
             _block(widths[level - 1] if level else 2 * colors + 1, widths[level], encoder_convs, first=level == 0)
             for level in range(levels)
@@ -145,14 +142,8 @@ class GuidedUNet(UNet):
 
     φ is the channel means, after the ReLU, at the end of every block but the last: 1344 of them in the paper's network.
 
-    Args:
-        gain: the factor g of every matched channel (Appendix A).
-        learn_gain: train the gains, from `gain` on.
-        matched: which blocks make up φ, encoder, middle and decoder numbered from 0; all but the last if left out.
-        sizes: the arguments of `UNet`.
-
-    Attributes:
-        widths: channels of every matched block.
+    With `matched` it is of these blocks alone, encoder, middle and decoder numbered from 0. `gain` is the factor g of
+    every matched channel (Appendix A); with `learn_gain` it is trained from there on. The rest is as in `UNet`.
     """
 
     def __init__(
@@ -162,7 +153,7 @@ class GuidedUNet(UNet):
         self.matched = tuple(range(len(self.widths))) if matched is None else tuple(sorted(set(matched)))
         if not self.matched or not set(self.matched) <= set(range(len(self.widths))):
             raise ValueError(f"matched: must be of 0 … {len(self.widths) - 1}, got {matched}")
-        self.widths = [self.widths[number] for number in self.matched]
+        self.widths = [self.widths[number] for number in self.matched]  # channels of every matched block
         self.settings |= {"gain": gain, "learn_gain": learn_gain, "matched": self.matched}
         self.gain = nn.Parameter(torch.full((sum(self.widths),), gain), requires_grad=learn_gain)
 
@@ -192,9 +183,8 @@ class GuidedUNet(UNet):
 class LabelUNet(UNet):
     """Standard conditioning, to compare with: an embedding of the label scales and shifts every channel of each block.
 
-    Args:
-        classes: K, the length of the one-hot φ; φ = None is the null label of classifier-free guidance.
-        sizes: the arguments of `UNet`.
+    φ is one-hot, its length K = `classes`; None is the null label of classifier-free guidance. The rest is as in
+    `UNet`.
     """
 
     def __init__(self, classes: int, **sizes: int) -> None:

@@ -41,11 +41,7 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[str, Any]) -> None:
-    """Write networks and plain data (numbers, strings, lists, dicts, None) about them, atomically.
-
-    Raises:
-        OSError: the file cannot be written; an earlier one is left as it was.
-    """
+    """Write networks and plain data (numbers, strings, lists, dicts, None) about them; errors as in `save_data`."""
     stored = {}
     for name, network in networks.items():
         weights = {key: value.cpu() for key, value in network.state_dict().items()}

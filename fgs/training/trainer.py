@@ -127,12 +127,6 @@ class Trainer:
         ema_decay: weight of the past in a step of the average, once n steps are more than 10/(1 − decay).
         seed: of everything that `loss` draws from its generator.
         optimizers: take the steps.
-
-    Attributes:
-        ema: the averaged network: the one to sample with.
-        objective: draws a batch and returns its loss, from a generator.
-        step: steps taken.
-        seconds: time spent.
     """
 
     def __init__(
@@ -153,12 +147,12 @@ class Trainer:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.optimizers = optimizers(network, learning_rate)
         self._average = AveragedModel(network, multi_avg_fn=_moving_average(ema_decay))
-        self.objective = averaging_gradients(_Objective(network, loss))
-        self.step, self.seconds = 0, 0.0
+        self.objective = averaging_gradients(_Objective(network, loss))  # draws a batch and returns its loss
+        self.step, self.seconds = 0, 0.0  # taken and spent so far
 
     @property
     def ema(self) -> nn.Module:
-        """The averaged network."""
+        """The averaged network: the one to sample with."""
         averaged: nn.Module = self._average.module
         return averaged
 

@@ -1,6 +1,6 @@
 import torch
 
-from fgs.measures.copies import correlation_elsewhere, largest_correlation
+from fgs.measures.copies import largest_correlation
 from fgs.noise import seeded
 
 
@@ -36,22 +36,3 @@ def test_what_is_flat_resembles_nothing():
     image = torch.rand(1, 20, 20, generator=seeded(0))
     assert largest_correlation(torch.full((1, 1, 8, 8), 0.3), [image]).abs() < 1e-6
     assert largest_correlation(image[None, :, :8, :8], [torch.full((1, 20, 20), 0.3)]).abs() < 1e-6
-
-
-def test_a_place_is_not_compared_with_itself():
-    image = torch.rand(1, 60, 50, generator=seeded(0))
-    assert correlation_elsewhere([image], 16, 30, seeded(1)).max() < 0.4
-    # with a copy in another image, every place has its like
-    twice = correlation_elsewhere([image, 0.5 * image.clone()], 16, 30, seeded(1))
-    torch.testing.assert_close(twice, torch.ones(30, dtype=torch.float64))
-
-
-def test_a_periodic_texture_resembles_itself_one_period_on():
-    tile = torch.rand(1, 20, 20, generator=seeded(0))
-    ones = torch.ones(20, dtype=torch.float64)
-    torch.testing.assert_close(correlation_elsewhere([tile.repeat(1, 4, 4)], 20, 20, seeded(2)), ones)
-    # of two tiles only the ends share no pixel, and every other window has no partner
-    strip = correlation_elsewhere([tile.repeat(1, 1, 2)], 20, 200, seeded(2))
-    assert set(strip.round(decimals=6).tolist()) == {-1.0, 1.0}
-    assert 0 < int((strip > 0).sum()) < 40
-    assert correlation_elsewhere([tile.repeat(1, 2, 2)[:, :30, :30]], 20, 20, seeded(2)).max() == -1
