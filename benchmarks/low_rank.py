@@ -1,6 +1,6 @@
 """Low rank: how many samples teach a mixture of low-rank Gaussians, by its subspaces and by an MLP?
 
-`python benchmarks/low_rank.py OUT` trains denoisers on n samples of K subspaces of r in d dimensions, of several n ÷ Kr.
+`python benchmarks/low_rank.py OUT` trains denoisers on n samples of K subspaces of r in d dimensions, several n.
 OUT gets a file of results, to which what is missing is added. Of twelve starts that of the least training loss
 counts; nothing but the samples is used to choose.
 

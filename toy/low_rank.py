@@ -52,7 +52,8 @@ def low_rank_mixture(K: int, d: int, r: int, seed: int = 0) -> GaussianMixture:
 
 def random_subspaces(K: int, d: int, r: int, seed: int = 0) -> Tensor:
     """Draw K orthonormal bases, (K, d, r) in double precision."""
-    return torch.linalg.qr(torch.randn(K, d, r, dtype=torch.float64, generator=seeded(seed)))[0]
+    U: Tensor = torch.linalg.qr(torch.randn(K, d, r, dtype=torch.float64, generator=seeded(seed)))[0]
+    return U
 
 
 def subspace_error(U: Tensor, true: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ LIGHT = (1, 5)  # seconds each; the others are slow tests
 every_lesson = pytest.mark.parametrize("heading", LESSONS, ids=lambda heading: heading.name)
 
 
-def test_there_are_eighteen_in_order():
-    assert [heading.number for heading in LESSONS] == list(range(1, 19))
+def test_there_are_nineteen_in_order():
+    assert [heading.number for heading in LESSONS] == list(range(1, 20))
     assert all(heading.name.startswith(f"{heading.number:02}_") for heading in LESSONS)
     assert all(heading.path.parent == ROOT / "lessons" for heading in LESSONS)
 
@@ -35,7 +35,7 @@ def test_there_are_eighteen_in_order():
 def test_the_form_of_a_lesson(heading):
     text = heading.path.read_text()
     lines = text.splitlines()
-    assert len(lines) <= 150
+    assert sum(bool(line.strip()) and not line.startswith("#") for line in lines) <= 100  # of code; prose may breathe
     assert lines.count("# %%") >= 3
     assert lines.count("# %% [markdown]") >= 2
     tree = ast.parse(text)
@@ -92,7 +92,7 @@ def test_a_light_one_alone(heading, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("numbers", [range(1, 9), range(9, 13), range(13, 19)])
+@pytest.mark.parametrize("numbers", [range(1, 9), range(9, 13), range(13, 20)])
 def test_one_half_in_order(fgs, tmp_path, numbers):
     """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing."""
     code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
