@@ -14,14 +14,13 @@ from typing import Any
 import jupytext
 import nbformat
 from docutils import nodes
-from lesson import OUT, RECORD, fingerprint
 from myst_parser.parsers.sphinx_ import MystParser
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from fgs.commands.curriculum import Heading, headings, read_heading
+from lesson import OUT, RECORD, fingerprint
 
 ROOT = Path(__file__).parents[1]
 SETUP = """# where `lesson` lies, from which all lessons import
@@ -83,15 +82,16 @@ class LessonParser(MystParser):  # type: ignore[misc]
 
     def parse(self, inputstring: str, document: nodes.document) -> None:
         """Parse the Markdown that a lesson and its record make."""
-        path = Path(self.env.doc2path(self.env.docname))
+        env = document.settings.env
+        path = Path(env.doc2path(env.docname))
         heading, notebook = read_heading(path), jupytext.reads(inputstring, fmt="py:percent")
         shown = record_of(heading)
         if shown is None:
-            logger.warning("no run of its present code; `python docs/build.py` runs it", location=self.env.docname)
-        self.env.note_dependency(str(ROOT / OUT / heading.name / RECORD))
+            logger.warning("no run of its present code; `python docs/build.py` runs it", location=env.docname)
+        env.note_dependency(str(ROOT / OUT / heading.name / RECORD))
         super().parse(page(heading, notebook.cells, shown or []), document)
         notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
-        target = Path(self.env.app.outdir) / "lessons" / f"{heading.name}.ipynb"
+        target = Path(env.app.outdir) / "lessons" / f"{heading.name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
 
@@ -106,11 +106,9 @@ class Gallery(SphinxDirective):
     def one(self, heading: Heading) -> nodes.Node:
         """Return the card of one lesson."""
         picture = nodes.image(uri=f"/docs/lessons/{heading.number:02}.png", alt=heading.title)
-        link = addnodes.pending_xref(
-            *("", nodes.inline("", "", picture, nodes.strong("", f"{heading.number} {heading.title}"))),
-            **{"refdomain": "std", "reftype": "doc", "reftarget": f"/lessons/{heading.name}"},
-            **{"refdoc": self.env.docname, "refexplicit": True, "refwarn": True},
-        )
+        page = self.env.app.builder.get_relative_uri(self.env.docname, f"lessons/{heading.name}")
+        title = nodes.strong("", f"{heading.number} {heading.title}")
+        link = nodes.reference("", "", picture, title, refuri=page, internal=True)
         return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", heading.claim))
 
 

@@ -1,9 +1,10 @@
 """The reference from docstrings: a page a room, and names in backticks that lead to what they name."""
 
 import re
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from docutils import nodes
 from docutils.parsers.rst.states import Inliner
@@ -43,12 +44,37 @@ class PublicNames(SphinxDirective):
         for name in sorted(package.__all__, key=str.lower):
             thing = getattr(package, name)
             where = {"refdomain": "py", "reftype": "obj", "reftarget": f"{thing.__module__}.{name}", "refwarn": True}
-            line += [addnodes.pending_xref("", nodes.literal("", name), **where, refdoc=self.env.docname), nodes.Text(" ")]
+            line += [
+                addnodes.pending_xref("", nodes.literal("", name), **where, refdoc=self.env.docname),
+                nodes.Text(" "),
+            ]
         return [line]
+
+
+def options_of(of: type) -> list[str]:
+    """Return what a dataclass of options says of its fields, as a section of its docstring."""
+    hints = get_type_hints(of, include_extras=True) if is_dataclass(of) else {}
+    said = {name: word.help for name, hint in hints.items() for word in get_args(hint) if hasattr(word, "help")}
+    return ["", "Attributes:", *(f"    {name}: {text}" for name, text in said.items())] if said else []
+
+
+def plain_types(app: Sphinx, function: Any, bound: bool) -> None:  # noqa: ANN401 of any kind
+    """Take the words for the command line out of the types of a signature; they stand below it."""
+    if any(get_origin(hint) is Annotated for hint in getattr(function, "__annotations__", {}).values()):
+        function.__annotations__ = get_type_hints(function)
+
+
+def plain_defaults(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Write defaults of a signature as they would be typed."""
+    return (signature or "").replace("PosixPath(", "Path(").replace("<factory>", "...") or None, returns
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Take what our docstrings say in plain text for text: |x|, x_, 2*3, and an indented formula or example."""
+    if isinstance(obj, type):
+        lines += options_of(obj)
     before = ""
     for i, line in enumerate(lines):
         parts = re.split(r"(``.*?``|`[^`]*`)", line)
@@ -60,21 +86,23 @@ def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, line
             before = line
         lines[i] = "".join(parts)
     lines[:] = "\n".join(lines).split("\n")
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "\\ ")  # an empty word, or napoleon takes what stands before a colon for a type
 
 
-def link(code: str, env: BuildEnvironment) -> nodes.Node:
-    """Return code that leads to what it names, if it can be a name."""
+def link(code: str, env: BuildEnvironment, module: str | None = None) -> nodes.Node:
+    """Return code that leads to what it names, if it can be a name: of `module`, or of where it stands."""
     literal = nodes.literal("", code, classes=["code"])
     target = code.removesuffix("()")
     if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", target):
         return literal
-    context = {"py:module": env.ref_context.get("py:module"), "py:class": env.ref_context.get("py:class")}
+    context = {"py:module": module or env.ref_context.get("py:module"), "py:class": env.ref_context.get("py:class")}
     kind = {"refdomain": "py", "reftype": "obj", "reftarget": target, "refdoc": env.docname}
     return addnodes.pending_xref("", literal, **kind, **context, refwarn=False, of_backticks=True)
 
 
 def backtick(
-    name: str, rawtext: str, text: str, lineno: int, inliner: Inliner, options: Any = None, content: Any = None
+    name: str, rawtext: str, text: str, lineno: int, inliner: Inliner, options: object = None, content: object = None
 ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
     """Read `text` of a docstring, as Markdown would: as code."""
     return [link(text.replace("\x00", "\\"), inliner.document.settings.env)], []
@@ -96,16 +124,18 @@ def link_the_map(app: Sphinx, document: nodes.document) -> None:
     """Make links of the functions, files and lessons that the map from paper to code names."""
     if app.env.docname != MAP:
         return
-    for literal in list(document.findall(nodes.literal)):
+    module = None
+    for literal in reversed(list(document.findall(nodes.literal))):  # "`name` in `file`": the file first
         code = literal.astext()
         if re.fullmatch(r"\d\d_\w+\.py", code):
             kind = {"refdomain": "std", "reftype": "doc", "reftarget": f"/lessons/{code.removesuffix('.py')}"}
             new: nodes.Node = addnodes.pending_xref("", literal.deepcopy(), **kind, refdoc=MAP, refexplicit=True)
+        elif re.fullmatch(r"(?:fgs|toy)/[\w/]+\.py", code):
+            module = code.removesuffix(".py").replace("/", ".")
+            new = link(module, app.env)
+            new.children = [literal.deepcopy()]
         else:
-            module = re.sub(r"^((?:fgs|toy)/[\w/]+)\.py$", r"\1", code)
-            new = link(module.replace("/", ".") if module != code else code, app.env)
-            if module != code and isinstance(new, addnodes.pending_xref):
-                new.children = [literal.deepcopy()]
+            new = link(code, app.env, module)
         literal.replace_self(new)
 
 
@@ -120,6 +150,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("public-names", PublicNames)
     app.add_role("backtick", backtick)
     app.config.default_role = "backtick"
+    app.connect("autodoc-before-process-signature", plain_types)
+    app.connect("autodoc-process-signature", plain_defaults)
     app.connect("autodoc-process-docstring", as_rst, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip)
     app.connect("missing-reference", find)
