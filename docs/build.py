@@ -6,10 +6,12 @@ python docs/build.py --no-lessons    # from the results that are there, as CI do
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import webbrowser
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +45,8 @@ def run_lessons() -> None:
 
 def build() -> None:
     """Run Sphinx on what is there; every warning is an error, and so is a reference that leads nowhere."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-E", "-b", "html", "-c", "docs", "."]
+    shutil.rmtree(OUT, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "html", "-c", "docs", "."]
     if subprocess.run([*command, str(OUT)], cwd=ROOT, check=False).returncode:
         sys.exit("the site has warnings: see above")
     found = other_hosts(OUT)
@@ -57,12 +60,14 @@ def main() -> None:
     parser.add_argument("--open", action="store_true", help="show it in a browser")
     parser.add_argument("--no-lessons", action="store_true", help="run no lesson; one without results is an error")
     options = parser.parse_args()
+    if find_spec("sphinx") is None:
+        parser.error("Sphinx is not installed; pip install -e '.[docs]' brings it")
     try:
         if not options.no_lessons:
             run_lessons()
-    except ModuleNotFoundError as error:
-        parser.error(f"{error.name} is not installed; pip install -e '.[docs]' brings it")
-    build()
+        build()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; lessons that ended are kept")
     print(f"the site: {OUT / 'index.html'}")
     if options.open:
         webbrowser.open((OUT / "index.html").as_uri())

@@ -60,8 +60,8 @@ def output(heading: Heading, shown: list[dict[str, Any]]) -> list[str]:
 
 def page(heading: Heading, cells: list[Any], shown: list[dict[str, Any]]) -> str:
     """Return a lesson as Markdown. A cell is known by how many statements end with it, as in the record."""
-    script, notebook = heading.path.name, f"{heading.name}.ipynb"
-    links = f'<a href="{notebook}" download>Notebook</a> · {{download}}`Script <{script}>` · [Answers](answers.md)'
+    files = (("Notebook", f"{heading.name}.ipynb"), ("Script", heading.path.name))
+    links = " · ".join(f'<a href="{file}" download>{what}</a>' for what, file in files) + " · [Answers](answers.md)"
     blocks = [f"# Lesson {heading.number}: {heading.title}", f"**{heading.claim}**", links]
     start = 1  # the docstring, which title and claim are of
     for cell in cells[1:]:
@@ -76,7 +76,7 @@ def page(heading: Heading, cells: list[Any], shown: list[dict[str, Any]]) -> str
 
 
 class LessonParser(MystParser):  # type: ignore[misc]
-    """Reads a lesson as Markdown, and leaves its notebook beside its page."""
+    """Reads a lesson as Markdown, and leaves it and its notebook beside its page."""
 
     supported = ("lesson",)
 
@@ -91,9 +91,10 @@ class LessonParser(MystParser):  # type: ignore[misc]
         env.note_dependency(str(ROOT / OUT / heading.name / RECORD))
         super().parse(page(heading, notebook.cells, shown or []), document)
         notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
-        target = Path(env.app.outdir) / "lessons" / f"{heading.name}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        folder = Path(env.app.outdir) / "lessons"
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, folder / f"{heading.name}.ipynb")
+        (folder / path.name).write_bytes(path.read_bytes())
 
 
 class Gallery(SphinxDirective):

@@ -68,7 +68,8 @@ def plain_defaults(
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
     """Write defaults of a signature as they would be typed."""
-    return (signature or "").replace("PosixPath(", "Path(").replace("<factory>", "...") or None, returns
+    plain = (signature or "").replace("PosixPath(", "Path(").replace("<factory>", "...")
+    return re.sub(r"<class '(\w+)'>", r"\1", plain) or None, returns
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

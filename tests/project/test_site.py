@@ -28,6 +28,18 @@ def test_the_commands_of_a_page_know_their_options(page):
         assert set(re.findall(r"--[\w-]+", rest)) <= flags_of(command), command
 
 
+@pytest.mark.parametrize("page", ["photographs"])
+def test_the_examples_of_a_page_run(page, capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
+    exec(compile(example, page, "exec"), {"__name__": page})
+    assert capsys.readouterr().out
+
+
+def test_the_readme_builds_it_by_one_command():
+    (command,) = re.findall(r"`(python3 -m venv [^`]*docs/build\.py[^`]*)`", (ROOT / "README.md").read_text())
+    assert "pip install -e '.[docs]'" in command
+
+
 @pytest.mark.parametrize(
     "loads",
     [
