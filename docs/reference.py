@@ -140,6 +140,12 @@ def link_the_map(app: Sphinx, document: nodes.document) -> None:
         literal.replace_self(new)
 
 
+def dashes(app: Sphinx, document: nodes.document) -> None:
+    """Draw the dash between a parameter and its description, which Sphinx leaves to the smart quotes we do without."""
+    for text in [text for text in document.findall(nodes.Text) if text == " -- "]:
+        text.parent.replace(text, nodes.Text(" – "))
+
+
 def skip(app: Sphinx, what: str, name: str, obj: object, skipped: bool, options: object) -> bool | None:
     """Leave out fields of named tuples, whose docstrings say no more than that: the class describes them."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -157,4 +163,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-skip-member", skip)
     app.connect("missing-reference", find)
     app.connect("doctree-read", link_the_map)
+    app.connect("doctree-read", dashes)
     return {"parallel_read_safe": True}
