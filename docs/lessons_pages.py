@@ -63,19 +63,20 @@ def page(heading: Heading, cells: list[Any], shown: list[dict[str, Any]]) -> str
     files = (("Notebook", f"{heading.name}.ipynb"), ("Script", heading.path.name))
     links = " · ".join(f'<a href="{file}" download>{what}</a>' for what, file in files) + " · [Answers](answers.md)"
     blocks = [f"# Lesson {heading.number}: {heading.title}", f"**{heading.claim}**", links]
-    start = 1  # the docstring, which title and claim are of
-    for cell in cells[1:]:
+    start = 0
+    for cell in cells:
         if cell.cell_type == "markdown":
             blocks.append(cell.source)
             continue
         end = start + len(ast.parse(cell.source).body)
-        blocks.append(f"```python\n{cell.source}\n```")
+        if end > 1:  # the first is the docstring, which title and claim are of
+            blocks.append(f"```python\n{cell.source}\n```")
         blocks += output(heading, [one for one in shown if start < one["statement"] <= end])
         start = end
     return "\n\n".join(blocks) + "\n"
 
 
-class LessonParser(MystParser):  # type: ignore[misc]
+class LessonParser(MystParser):
     """Reads a lesson as Markdown, and leaves it and its notebook beside its page."""
 
     supported = ("lesson",)
@@ -90,7 +91,8 @@ class LessonParser(MystParser):  # type: ignore[misc]
             logger.warning("no run of its present code; `python docs/build.py` runs it", location=env.docname)
         env.note_dependency(str(ROOT / OUT / heading.name / RECORD))
         super().parse(page(heading, notebook.cells, shown or []), document)
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
+        title = f"# Lesson {heading.number}: {heading.title}\n\n**{heading.claim}**"
+        notebook.cells[:1] = [nbformat.v4.new_markdown_cell(title), nbformat.v4.new_code_cell(SETUP)]
         folder = Path(env.app.outdir) / "lessons"
         folder.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, folder / f"{heading.name}.ipynb")
@@ -110,7 +112,7 @@ class Gallery(SphinxDirective):
         page = self.env.app.builder.get_relative_uri(self.env.docname, f"lessons/{heading.name}")
         title = nodes.strong("", f"{heading.number} {heading.title}")
         link = nodes.reference("", "", picture, title, refuri=page, internal=True)
-        return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", heading.claim))
+        return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", "", *self.parse_inline(heading.claim)[0]))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
