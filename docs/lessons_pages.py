@@ -112,7 +112,8 @@ class Gallery(SphinxDirective):
         page = self.env.app.builder.get_relative_uri(self.env.docname, f"lessons/{heading.name}")
         title = nodes.strong("", f"{heading.number} {heading.title}")
         link = nodes.reference("", "", picture, title, refuri=page, internal=True)
-        return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", "", *self.parse_inline(heading.claim)[0]))
+        claim, _ = self.parse_inline(heading.claim)
+        return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", "", *claim))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
