@@ -92,7 +92,7 @@ def loss(network, g):
 
 torch.manual_seed(0)
 trainer = fgs.Trainer(Denoiser(), loss, fgs.Budget(steps=1000), learning_rate=4e-3)
-print(f"loss {[record.loss for record in trainer.run()][-1]:.3f}")
+lesson.say(f"loss {[record.loss for record in trainer.run()][-1]:.3f}")
 network = trainer.ema.eval().requires_grad_(False)
 
 # %% [markdown]
@@ -102,7 +102,7 @@ network = trainer.ema.eval().requires_grad_(False)
 # %%
 y = torch.arange(400) % 2
 x = waves(y)
-print(*validate(network, x[:8]), sep="\n")
+lesson.say("\n".join(map(str, validate(network, x[:8]))))
 phi = network.features(x)
 moved = network.features(x.roll(5, dims=2))
 lesson.compare("change of φ when the wave is shifted, ÷ φ", (moved - phi).norm() / phi.norm(), 0.0)

@@ -61,7 +61,7 @@ def loss(network, generator):
 
 torch.manual_seed(0)
 trainer = fgs.Trainer(fgs.GuidedMLP(d, bias=True), loss, fgs.Budget(steps=5000), learning_rate=4e-3)
-print(f"loss {[record.loss for record in trainer.run()][-1]:.4f}", flush=True)
+lesson.say(f"loss {[record.loss for record in trainer.run()][-1]:.4f}")
 network = trainer.ema.eval().requires_grad_(False)  # the running average of the weights
 
 # %% [markdown]

@@ -1,9 +1,12 @@
 """What a lesson is written with: figures in one style, numbers beside what they should be, and a record of both."""
 
 import argparse
+import ast
 import base64
+import hashlib
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+import fgs
 from fgs.commands.curriculum import RESULT, find_heading
 from fgs.common.files import atomic, write_text
 from fgs.common.text import any_encoding, json_text
 
 OUT = Path("fgs-lessons")
+RECORD = "record.json"  # what a lesson printed and drew, and where: the site shows it below the cell that did
 STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 10,
@@ -28,6 +33,23 @@ STYLE: Any = {
     "axes.spines.right": False,
     "lines.linewidth": 1.8,
 }
+
+
+def code_of(path: Path) -> str:
+    """Return what a file does: without comments, and without what its functions and classes say of themselves."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return ast.unparse(tree)
+
+
+def fingerprint(lesson: Path) -> str:
+    """Return a hash of all code that the numbers of a lesson come from: its own, this file's and the library's."""
+    library = Path(fgs.__file__).parent
+    files = sorted([*library.rglob("*.py"), *library.with_name("toy").rglob("*.py")])
+    files = [path for path in files if path.parent.name not in ("commands", "lessons")]
+    return hashlib.sha256("\n".join(map(code_of, [lesson, Path(__file__), *files])).encode()).hexdigest()
 
 
 class Picture:
@@ -73,11 +95,15 @@ class Lesson:
         self.folder: Path = options.out / self.heading.name
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / RESULT).unlink(missing_ok=True)  # what is not shown again is not shown
+            for name in (RESULT, RECORD):  # what is not shown again is not shown
+                (self.folder / name).unlink(missing_ok=True)
         except OSError as error:
             parser.error(f"--out: cannot write into {options.out}: {error.strerror}; name another folder")
         self._numbers: list[dict[str, Any]] = []
         self._figures: list[str] = []
+        self._shown: list[dict[str, Any]] = []
+        self._statements = [node.lineno for node in ast.parse(self.heading.path.read_text(encoding="utf-8")).body]
+        self._code = fingerprint(self.heading.path)
         self._start = time.perf_counter()
         matplotlib.rcParams.update(STYLE)
         print(f"Lesson {number}: {self.heading.title}", flush=True)
@@ -108,8 +134,25 @@ class Lesson:
         with atomic(path) as temporary:
             figure.savefig(temporary, dpi=120)
         self._figures.append(path.name)
+        titles = "; ".join(filter(None, (axis.get_title() for axis in figure.axes)))
+        self._record(figure=path.name, titles=titles)
         print(f"  figure: {path}", flush=True)
         return Picture(path)
+
+    def say(self, text: object) -> None:
+        """Print a text, and keep it for the site."""
+        print(text, flush=True)
+        self._record(text=str(text))
+
+    def _record(self, **shown: str) -> None:
+        """Keep what is shown, and by which statement of the lesson: a place that prose does not move."""
+        of_lesson = [
+            line
+            for frame, line in traceback.walk_stack(None)
+            if frame.f_code.co_name == "<module>" and Path(frame.f_code.co_filename).name == self.heading.path.name
+        ]
+        line = of_lesson[0] if of_lesson else 0  # 0: in a notebook
+        self._shown.append({"statement": sum(start <= line for start in self._statements), **shown})
 
     def compare(self, what: str, measured: float, expected: float | str) -> None:
         """Print a number beside what it should be, and keep both for the summary.
@@ -120,7 +163,7 @@ class Lesson:
             expected: the exact or expected value, or words where it is a range, as "below 1.4".
         """
         shown = expected if isinstance(expected, str) else f"{expected:.4g}"
-        print(f"  {what}: {float(measured):.4g}   expected: {shown}", flush=True)
+        self.say(f"  {what}: {float(measured):.4g}   expected: {shown}")
         self._numbers.append({"what": what, "measured": float(measured), "expected": expected})
 
     def end(self) -> None:
@@ -134,5 +177,7 @@ class Lesson:
             "figures": self._figures,
             "seconds": round(seconds, 1),
         }
+        self.say(f"  held: {self.heading.claim} ({seconds:.1f} s)")
+        record = {"code": self._code, "shown": self._shown}
+        write_text(self.folder / RECORD, json_text(record) + "\n")
         write_text(self.folder / RESULT, json_text(result) + "\n")
-        print(f"  held: {self.heading.claim} ({seconds:.1f} s)", flush=True)

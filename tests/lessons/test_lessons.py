@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import toy
 from conftest import flags_of
 from fgs.commands import curriculum
 from fgs.commands.curriculum import headings
-from lesson import Lesson
+from lesson import RECORD, Lesson, code_of, fingerprint
 
 ROOT = Path(__file__).parents[2]
 LESSONS = headings()
@@ -46,6 +47,8 @@ def test_the_form_of_a_lesson(heading):
     assert "lesson.end()" in lines
     assert "lesson.save(" in text
     assert text.count("lesson.compare(") >= 2
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "print"], "lesson.say is kept"
 
 
 @every_lesson
@@ -94,7 +97,11 @@ def test_a_light_one_alone(heading, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("numbers", [range(1, 9), range(9, 13), range(13, 20)])
 def test_one_half_in_order(fgs, tmp_path, numbers):
-    """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing."""
+    """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing.
+
+    What they leave is kept in FGS_LESSONS, if that names a folder, for the site.
+    """
+    tmp_path = Path(os.environ.get("FGS_LESSONS", tmp_path))
     code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
     assert code == 0, err
     lessons = json.loads(out)["lessons"]
@@ -112,7 +119,7 @@ LESSON = '''"""Lesson {number}: Numbers.
 Claim: {claim}
 """
 
-from lesson import Lesson
+from lesson import RECORD, Lesson, code_of, fingerprint
 
 lesson = Lesson({number})
 lesson.compare("a number", {number}, 1)
@@ -143,6 +150,42 @@ def test_running_one_prints_its_numbers_and_records_it(two_lessons, fgs):
     _, out, _ = fgs("lessons")
     assert "held" in out
     assert "not yet" in out
+
+
+def test_a_record_says_what_was_shown_by_which_statement(two_lessons, fgs):
+    """The statements are counted from the docstring, 1: the comparison is the fourth, and prose does not move it."""
+    path = two_lessons / "01_one.py"
+    path.write_text(path.read_text().replace("lesson.comp", "# prose\n\nlesson.comp"))
+    assert fgs("lessons", 1)[0] == 0
+    shown = json.loads((Path("fgs-lessons/01_one") / RECORD).read_text())["shown"]
+    assert [one["statement"] for one in shown] == [4, 6]
+    assert shown[0]["text"] == "  a number: 1   expected: 1"
+
+
+def test_prose_is_no_code(tmp_path):
+    path = tmp_path / "some.py"
+
+    def of(text):
+        path.write_text(text)
+        return code_of(path)
+
+    code = of('def f(x):\n    """Add one."""\n    return x + 1\n')
+    assert of('# %% [markdown]\n# Prose.\n\ndef f(x):\n    """Add 1."""\n    return x + 1  # one\n') == code
+    assert of('def f(x):\n    """Add one."""\n    return x + 2\n') != code
+
+
+@pytest.mark.parametrize("changed", ["lessons/01_one.py", "fgs/noise.py", "toy/mixture.py"])
+def test_a_record_of_other_code_is_none(changed, tmp_path, monkeypatch):
+    files = {"lessons/01_one.py": "1", "fgs/__init__.py": "2", "fgs/noise.py": "3", "toy/mixture.py": "4"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(fgs, "__file__", str(tmp_path / "fgs/__init__.py"))
+    before = fingerprint(tmp_path / "lessons/01_one.py")
+    (tmp_path / "fgs/noise.py").write_text("3  # a comment")
+    assert fingerprint(tmp_path / "lessons/01_one.py") == before
+    (tmp_path / changed).write_text("5")
+    assert fingerprint(tmp_path / "lessons/01_one.py") != before
 
 
 def test_a_claim_that_fails(two_lessons, fgs):
