@@ -1,0 +1,86 @@
+"""The feature tab's data: the classes of a model as points by φ, a sample of each, and samples between some of them."""
+
+import base64
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fgs.images.conditions import Condition, sample_rows
+from fgs.images.model import Model
+from fgs.images.reading import write_image
+from fgs.images.samplers import HowToSample
+
+SIDE = 32  # pixels of a sample, at most
+CALLS = 12  # of the network for each, as `fgs sample --list`
+ENDS = 20  # classes, far apart, between any two of which there is a strip
+ALPHAS = 7  # samples of a strip, both ends included
+COLUMNS = 42  # of a sheet of samples, six strips in a row
+
+
+def planned_images(model: Model) -> int:
+    """Count the samples that `feature_data` draws."""
+    ends = min(ENDS, len(model.classes))
+    return len(model.classes) + ALPHAS * ends * (ends - 1) // 2
+
+
+def feature_data(model: Model, advance: Callable[[int], None] = lambda images: None) -> dict[str, Any]:
+    """Return what the feature tab shows, as plain values for JSON.
+
+    Args:
+        model: a model guided by features.
+        advance: told of every call of the network how many images went through it.
+    """
+    assert model.targets is not None
+    phi, side, how = model.targets.double(), min(SIDE, model.patch), HowToSample(steps=CALLS)
+
+    def draw(condition: Condition) -> Tensor:
+        score = how.cast(model.network)
+        return sample_rows(score, condition, 1, how.build(), (side, side), advance=advance)[:, 0]
+
+    points, shown = plane(phi)
+    ends = far_apart(phi, min(ENDS, len(phi)))
+    pairs = torch.tensor([(a, b) for j, b in enumerate(ends) for a in ends[:j]], dtype=torch.long).reshape(-1, 2)
+    condition, strips = model.condition(), []
+    for alpha in torch.linspace(0, 1, ALPHAS).tolist() if len(pairs) else ():
+        # all pairs at one α: the seed gives each its own start and noise, the same at every α (Fig. 8)
+        between = [None if part is None else torch.lerp(*part[pairs.T], alpha) for part in condition]
+        strips.append(draw(Condition(*between)))  # type: ignore[arg-type]
+    data = {"names": model.classes, "points": (1e4 * points).round().int().tolist(), "shown": shown, "side": side}
+    data |= {"thumbnails": sheet(draw(condition)), "columns": COLUMNS, "alphas": ALPHAS, "ends": ends}
+    data["strips"] = sheet(torch.stack(strips, 1).flatten(0, 1)) if strips else None
+    data["distances"] = torch.cdist(phi, phi[ends]).mul(10).round().int().tolist()  # tenths
+    return data
+
+
+def plane(phi: Tensor) -> tuple[Tensor, float]:
+    """Place classes in the plane by classical scaling of ‖φ_y − φ_y'‖: (K, 2) in [−1, 1], and the share of variance."""
+    centred = phi - phi.mean(0)
+    U, S, _ = torch.linalg.svd(centred, full_matrices=False)  # of Euclidean distances it is principal components
+    points = torch.zeros(len(phi), 2).to(phi)
+    points[:, : min(2, len(S))] = (U * S)[:, :2]
+    return points / points.abs().max().clamp_min(1e-12), float(S[:2].square().sum() / S.square().sum().clamp_min(1e-12))
+
+
+def far_apart(phi: Tensor, n: int) -> list[int]:
+    """Choose n classes, each the farthest from those before; the first is the farthest from the mean."""
+    chosen, nearest = [int((phi - phi.mean(0)).norm(dim=1).argmax())], torch.full((len(phi),), torch.inf).to(phi)
+    while len(chosen) < n:
+        nearest = nearest.minimum((phi - phi[chosen[-1]]).norm(dim=1))
+        chosen.append(int(nearest.argmax()))
+    return chosen
+
+
+def sheet(images: Tensor) -> str:
+    """Lay images (n, C, H, W) in [0, 1] in rows of `COLUMNS`, as the data URI of one JPEG."""
+    n, C, H, W = images.shape
+    rows = -(-n // COLUMNS)
+    full = torch.cat([images, images.new_zeros(rows * COLUMNS - n, C, H, W)]).unflatten(0, (rows, COLUMNS))
+    pixels = (255 * full.permute(2, 0, 3, 1, 4).reshape(C, rows * H, COLUMNS * W)).round().to(torch.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sheet.jpg"
+        write_image(path, pixels)
+        return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
