@@ -47,7 +47,9 @@ def feature_data(model: Model, advance: Callable[[int], None] = lambda images: N
     condition, strips = model.condition(), []
     for alpha in torch.linspace(0, 1, ALPHAS).tolist() if len(pairs) else ():
         # all pairs at one α: the seed gives each its own start and noise, the same at every α (Fig. 8)
-        between = [None if part is None else torch.lerp(*part[pairs.T], alpha) for part in condition]
+        between = [
+            None if part is None else torch.lerp(part[pairs[:, 0]], part[pairs[:, 1]], alpha) for part in condition
+        ]
         strips.append(draw(Condition(*between)))  # type: ignore[arg-type]
     data = {"names": model.classes, "points": (1e4 * points).round().int().tolist(), "shown": shown, "side": side}
     data |= {"thumbnails": sheet(draw(condition)), "columns": COLUMNS, "alphas": ALPHAS, "ends": ends}
@@ -78,7 +80,7 @@ def sheet(images: Tensor) -> str:
     """Lay images (n, C, H, W) in [0, 1] in rows of `COLUMNS`, as the data URI of one JPEG."""
     n, C, H, W = images.shape
     rows = -(-n // COLUMNS)
-    full = torch.cat([images, images.new_zeros(rows * COLUMNS - n, C, H, W)]).unflatten(0, (rows, COLUMNS))
+    full = torch.cat([images, images.new_zeros(rows * COLUMNS - n, C, H, W)]).reshape(rows, COLUMNS, C, H, W)
     pixels = (255 * full.permute(2, 0, 3, 1, 4).reshape(C, rows * H, COLUMNS * W)).round().to(torch.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sheet.jpg"

@@ -28,13 +28,28 @@ function buildPanels() {
       rules[side] = select.value;
       change({ rules }, { play: tab.playing || !tab.follow });
     });
-    const about = "Points on their way from noise to samples, with fading tails, over the mixture; the class guided to has black rings.";
+    const about =
+      "Points on their way from noise to samples, with fading tails, over the mixture; the class " +
+      "guided to has black rings.";
     const keys = "Arrow keys move the mean of the class guided to, 1 to 8 choose the class, space plays.";
-    const plane = make("canvas", { class: "plane", id: `plane-${name}`, tabindex: 0, role: "img", "aria-label": `${about} ${keys}` });
-    const marginal = make("canvas", { class: "marginal", id: `marginal-${name}`, role: "img", "aria-label": "Histogram of the points along u, in widths λ of the class, with the true curve in black" });
+    const plane = make("canvas", {
+      class: "plane",
+      id: `plane-${name}`,
+      tabindex: 0,
+      role: "img",
+      "aria-label": `${about} ${keys}`,
+    });
+    const marginal = make("canvas", {
+      class: "marginal",
+      id: `marginal-${name}`,
+      role: "img",
+      "aria-label": "Histogram of the points along u, in widths λ of the class, with the true curve in black",
+    });
     const label = make("label", { class: "hidden", for: `rule-${name}` }, `Guidance of the ${where} panel`);
     const head = make("div", { class: "head" }, make("span", { class: "swatch", id: `swatch-${name}` }), label, select);
-    $("panels").append(make("div", { class: "panel" }, head, plane, marginal, make("p", { class: "note", id: `about-${name}` })));
+    $("panels").append(
+      make("div", { class: "panel" }, head, plane, marginal, make("p", { class: "note", id: `about-${name}` })),
+    );
     tab.planes.push(plane);
     tab.marginals.push(marginal);
     watchPointer(plane);
@@ -58,15 +73,33 @@ function buildSliders() {
     input.addEventListener("input", () => change({ [name]: rounded(fromSlider(slider, Number(input.value))) }));
     const label = make("label", { for: name, title: slider.about });
     setText(label, slider.label);
-    $(slider.group).append(make("div", { class: "control" }, label, input, make("output", { for: name, id: `${name}-value` })));
+    $(slider.group).append(
+      make("div", { class: "control" }, label, input, make("output", { for: name, id: `${name}-value` })),
+    );
   }
-  const auto = make("input", { type: "checkbox", id: "auto", title: "Choose σ_0 and σ_∞ by the size of the mixture and of its narrowest class" });
-  auto.addEventListener("change", () => change(auto.checked ? { sigma0: 0, sigmaInf: 0 } : { sigma0: rounded(tab.run.sigma0), sigmaInf: rounded(tab.run.sigmaInf) }));
+  const auto = make("input", {
+    type: "checkbox",
+    id: "auto",
+    title: "Choose σ_0 and σ_∞ by the size of the mixture and of its narrowest class",
+  });
+  auto.addEventListener("change", () =>
+    change(
+      auto.checked
+        ? { sigma0: 0, sigmaInf: 0 }
+        : { sigma0: rounded(tab.run.sigma0), sigmaInf: rounded(tab.run.sigmaInf) },
+    ),
+  );
   const label = make("label", { for: "auto" });
   setText(label, "σ_0 and σ_∞ from the mixture");
   $("sampler").append(make("div", { class: "control check" }, auto, label));
   const labels = { field: "background", trails: "trajectories", zoom: "view" };
-  const titles = { field: "Behind the points, at the noise level that is shown: the density of the mixture, or arrows of the score that is followed", trails: "How much of the way that points came is drawn", zoom: "Which part of the plane is shown" };
+  const titles = {
+    field:
+      "Behind the points, at the noise level that is shown: the density of the mixture, or arrows of " +
+      "the score that is followed",
+    trails: "How much of the way that points came is drawn",
+    zoom: "Which part of the plane is shown",
+  };
   for (const [name, choices] of Object.entries(CHOICES)) {
     const select = make("select", { id: name, title: titles[name] });
     for (const [value, text] of Object.entries(choices)) select.append(make("option", { value }, text));
@@ -83,11 +116,28 @@ function buildClasses() {
     const radio = make("input", { type: "radio", name: "target", id: `target-${k}`, title: `Guide to class ${k + 1}` });
     radio.addEventListener("change", () => change({ target: k }));
     const swatch = make("span", { class: "swatch", style: `background: ${DATA.classColours[k]}` });
-    const row = make("div", { class: "class", role: "group", "aria-label": `Class ${k + 1}` }, make("label", { class: "target", for: `target-${k}` }, `${k + 1}`, radio, swatch));
-    const titles = { x: "Mean, across", y: "Mean, upwards", width: "Width λ: the standard deviation of the class", weight: "Weight: how common the class is beside the others" };
+    const row = make(
+      "div",
+      { class: "class", role: "group", "aria-label": `Class ${k + 1}` },
+      make("label", { class: "target", for: `target-${k}` }, `${k + 1}`, radio, swatch),
+    );
+    const titles = {
+      x: "Mean, across",
+      y: "Mean, upwards",
+      width: "Width λ: the standard deviation of the class",
+      weight: "Weight: how common the class is beside the others",
+    };
     for (const name of ["x", "y", "width", "weight"]) {
-      const number = name.length === 1, [low, high] = LIMITS[name];
-      const input = make("input", { type: number ? "number" : "range", id: `${name}-${k}`, min: low, max: high, step: number ? 0.05 : 0.01, title: titles[name] });
+      const number = name.length === 1,
+        [low, high] = LIMITS[name];
+      const input = make("input", {
+        type: number ? "number" : "range",
+        id: `${name}-${k}`,
+        min: low,
+        max: high,
+        step: number ? 0.05 : 0.01,
+        title: titles[name],
+      });
       input.addEventListener("input", () => {
         const value = parseFloat(input.value);
         if (!Number.isFinite(value)) return;
@@ -113,7 +163,7 @@ function showControls() {
       if (document.activeElement !== input || input.type === "range") input.value = each[name];
     }
     $(`width-${k}-label`).textContent = `λ ${each.width.toFixed(2)}`;
-    $(`weight-${k}-label`).textContent = `π ${(100 * each.weight / total).toFixed(0)} %`;
+    $(`weight-${k}-label`).textContent = `π ${((100 * each.weight) / total).toFixed(0)} %`;
   });
   $("add").disabled = state.classes.length >= MOST;
   $("remove").disabled = state.classes.length <= 1;
@@ -137,20 +187,33 @@ function showControls() {
     $(`row-${name}`).replaceChildren(make("span", { class: "swatch", style: `background: ${colourOf(rule)}` }), label);
   });
   const rows = Math.min(JUDGED, state.N);
-  $("measured").textContent = `Against class ${state.target + 1} itself, at every moment; u, the arrow, points from the nearest other class outwards. The distance is the energy distance of the first ${rows} points, its floor that of as many true samples; true samples themselves have .6 to 1.8, nine times in ten.`;
+  $("measured").textContent =
+    `Against class ${state.target + 1} itself, at every moment; u, the arrow, points from the ` +
+    `nearest other class outwards. The distance is the energy distance of the first ${rows} points, ` +
+    "its floor that of as many true samples; true samples themselves have .6 to 1.8, nine times in " +
+    "ten.";
 }
 
 function showNumbers(side, found) {
-  const name = "ab"[side], signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+  const name = "ab"[side],
+    signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
   $(`hit-${name}`).textContent = found.hit.toFixed(3);
   $(`mean-${name}`).textContent = signed(found.mean);
   $(`sd-${name}`).textContent = found.sd.toFixed(2);
-  if ("energy" in found) $(`energy-${name}`).textContent = found.energy < 100 ? found.energy.toFixed(1) : Math.round(found.energy).toLocaleString("en");
+  if ("energy" in found)
+    $(`energy-${name}`).textContent =
+      found.energy < 100 ? found.energy.toFixed(1) : Math.round(found.energy).toLocaleString("en");
 }
 
 function addClass() {
-  const classes = copyOf(tab.state).classes, angle = 2.4 * classes.length; // the golden angle: no two on one place
-  classes.push({ x: rounded(0.95 * Math.cos(angle)), y: rounded(0.95 * Math.sin(angle)), width: 0.1, weight: classes[0].weight });
+  const classes = copyOf(tab.state).classes,
+    angle = 2.4 * classes.length; // the golden angle: no two on one place
+  classes.push({
+    x: rounded(0.95 * Math.cos(angle)),
+    y: rounded(0.95 * Math.sin(angle)),
+    width: 0.1,
+    weight: classes[0].weight,
+  });
   change({ classes }, { play: false });
 }
 
@@ -170,7 +233,10 @@ function buildMixtureTab() {
   const listen = (id, kind, act) => $(id).addEventListener(kind, act);
   listen("play", "click", play);
   listen("step", "click", () => goTo(Math.floor(tab.head) + 1));
-  listen("end", "click", () => { goTo(Infinity); tab.follow = true; });
+  listen("end", "click", () => {
+    goTo(Infinity);
+    tab.follow = true;
+  });
   listen("again", "click", () => change({ seed: tab.state.seed + 1 }));
   listen("scrub", "input", () => goTo(frameAt(tab.run, Number($("scrub").value) / 1000)));
   listen("add", "click", addClass);

@@ -9,14 +9,42 @@ const NEAREST = 1 / 32; // least |t| that the posterior gain divides by
 const ESCAPE = 0.5;
 
 const RULES = {
-  exact: { label: "exact conditional", colour: "exact", about: "the score of the class itself, ∇log p_σ(x|y): the answer" },
-  forcing: { label: "forcing, linear gain", colour: "forcing", about: "the mixture's score plus K(m_y − x), K = 3/(λ² + σ²), let go at σ_c" },
-  forcing_posterior: { label: "forcing, posterior gain", colour: "forcing_posterior", about: "the same with a K that follows p(y|x): it uses the likelihood" },
-  forcing_constant: { label: "forcing, constant gain", colour: "forcing", about: "the same with one K all the way, never let go" },
+  exact: {
+    label: "exact conditional",
+    colour: "exact",
+    about: "the score of the class itself, ∇log p_σ(x|y): the answer",
+  },
+  forcing: {
+    label: "forcing, linear gain",
+    colour: "forcing",
+    about: "the mixture's score plus K(m_y − x), K = 3/(λ² + σ²), let go at σ_c",
+  },
+  forcing_posterior: {
+    label: "forcing, posterior gain",
+    colour: "forcing_posterior",
+    about: "the same with a K that follows p(y|x): it uses the likelihood",
+  },
+  forcing_constant: {
+    label: "forcing, constant gain",
+    colour: "forcing",
+    about: "the same with one K all the way, never let go",
+  },
   cfg: { label: "classifier-free, ω", colour: "cfg4", about: "(1 + ω) · the class's score − ω · the mixture's" },
-  classifier: { label: "classifier", colour: "classifier", about: "the mixture's score plus ∇log p_σ(y|x): Bayes' rule, so the same as the exact one" },
-  classifier_clean: { label: "clean classifier", colour: "classifier_clean", about: "the same with p(y|x) of clean data, the error that Section 2 warns of" },
-  mixture: { label: "none: the mixture", colour: "mixture", about: "no guidance; points have the colours of the classes that they are in" },
+  classifier: {
+    label: "classifier",
+    colour: "classifier",
+    about: "the mixture's score plus ∇log p_σ(y|x): Bayes' rule, so the same as the exact one",
+  },
+  classifier_clean: {
+    label: "clean classifier",
+    colour: "classifier_clean",
+    about: "the same with p(y|x) of clean data, the error that Section 2 warns of",
+  },
+  mixture: {
+    label: "none: the mixture",
+    colour: "mixture",
+    about: "no guidance; points have the colours of the classes that they are in",
+  },
 };
 
 const other = new Float64Array(2); // work space
@@ -73,7 +101,9 @@ function posteriorGain(mixture, target, x, y, sigma) {
   const joint = mixture.joint;
   let highest = -Infinity;
   for (let k = 0; k < mixture.K; k++) if (k !== target && joint[k] > highest) highest = joint[k];
-  let sum = 0, rx = 0, ry = 0;
+  let sum = 0,
+    rx = 0,
+    ry = 0;
   for (let k = 0; k < mixture.K; k++) {
     if (k === target) continue;
     const share = Math.exp(joint[k] - highest);
@@ -81,20 +111,24 @@ function posteriorGain(mixture, target, x, y, sigma) {
     rx += share * mixture.mx[k];
     ry += share * mixture.my[k];
   }
-  const ax = rx / sum - mixture.mx[target], ay = ry / sum - mixture.my[target];
+  const ax = rx / sum - mixture.mx[target],
+    ay = ry / sum - mixture.my[target];
   const doubt = Math.exp(highest + Math.log(sum) - logP); // 1 − p(y|x), summed over the rivals: no digits are lost
   let t = ((x - mixture.mx[target]) * ax + (y - mixture.my[target]) * ay) / Math.max(ax * ax + ay * ay, 2.3e-308);
   t = t < 0 ? Math.min(t, -NEAREST) : Math.max(t, NEAREST);
   return doubt / (mixture.v[target] * t);
 }
 
-// Return σ_c at which to end a linear forcing: where narrowness and leaking cost least together (toy/gains.py, lesson 6).
+// Return σ_c at which to end a linear forcing: where narrowness and leaking together cost least (lesson 6).
 function releaseLevel(mixture, target, beta) {
   if (mixture.K === 1) return Infinity;
   const width = mixture.width[target];
-  const others = distancesTo(mixture, target).map((D, k) => [D / width, k]).filter(([, k]) => k !== target);
+  const others = distancesTo(mixture, target)
+    .map((D, k) => [D / width, k])
+    .filter(([, k]) => k !== target);
   const highest = Math.log10(Math.max(1, Math.min(...others.map(([D]) => D)) / 3));
-  let best = Infinity, level = 0;
+  let best = Infinity,
+    level = 0;
   for (let i = 0; i < 200; i++) {
     const released = 10 ** (highest + ((-1 - highest) * i) / 199);
     const cost = releaseCost(mixture, target, beta, released, others);
@@ -114,7 +148,8 @@ function releaseCost(mixture, target, beta, released, others) {
   let cost = Math.sqrt(2 / Math.PI) * (1 - Math.sqrt(varianceEnd / vEnd)); // W1 of a class that stayed too narrow
   for (const [D, k] of others) {
     const odds = Math.log(mixture.weights[target] / mixture.weights[k]);
-    let before = 0, leaked = 0;
+    let before = 0,
+      leaked = 0;
     path.forEach(([v, variance, L], j) => {
       const border = Math.max(0, (D / 2 + (v * odds) / D) / Math.sqrt(variance)); // where p(y|x) = p(k|x), in sd
       const escape = (ESCAPE * border * Math.exp(-(border * border) / 2)) / Math.sqrt(2 * Math.PI);

@@ -10,14 +10,24 @@ function showTab(name) {
   tab.dirty = true;
   if (name === "features") {
     showPicked();
-    try { history.replaceState(null, "", "#features"); } catch { /* as in rememberSoon */ }
+    try {
+      history.replaceState(null, "", "#features");
+    } catch {
+      /* as in rememberSoon */
+    }
   } else if (tab.run) rememberSoon();
 }
 
 function readAddress() {
   Object.assign(tab.state, fromFragment(location.hash));
   const named = presetIn(location.hash);
-  setText($("story"), named ? named.story : "Drag the means, change a guidance, play: both panels start from the same points and meet the same noise. Or begin with one of the settings above.");
+  setText(
+    $("story"),
+    named
+      ? named.story
+      : "Drag the means, change a guidance, play: both panels start from the same points and meet the " +
+          "same noise. Or begin with one of the settings above.",
+  );
   showControls();
   restart({ play: !calm.matches });
   showTab(location.hash === "#features" && DATA.features ? "features" : "mixture");

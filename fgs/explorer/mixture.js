@@ -37,7 +37,8 @@ function logProb(mixture, x, y, sigma) {
   const { K, mx, my, v, logScale, joint } = mixture;
   let highest = -Infinity;
   for (let k = 0; k < K; k++) {
-    const dx = x - mx[k], dy = y - my[k];
+    const dx = x - mx[k],
+      dy = y - my[k];
     joint[k] = logScale[k] - (dx * dx + dy * dy) / (2 * v[k]);
     if (joint[k] > highest) highest = joint[k];
   }
@@ -61,7 +62,8 @@ function likeliest(mixture, x, y, sigma) {
 // Write ∇log p_σ(x) = Σ_y p_σ(y|x) (m_y − x)/(λ_y² + σ²) into out.
 function mixtureScore(mixture, x, y, sigma, out) {
   const logP = logProb(mixture, x, y, sigma);
-  let sx = 0, sy = 0;
+  let sx = 0,
+    sy = 0;
   for (let k = 0; k < mixture.K; k++) {
     const share = Math.exp(mixture.joint[k] - logP) / mixture.v[k];
     sx += share * (mixture.mx[k] - x);
@@ -85,7 +87,8 @@ function distancesTo(mixture, target) {
 
 // Return the direction u in which a class is measured: from the nearest other mean, away from the mean of the mixture.
 function classAxis(mixture, target) {
-  let ux = 1, uy = 0;
+  let ux = 1,
+    uy = 0;
   if (mixture.K > 1) {
     const distances = distancesTo(mixture, target);
     distances[target] = Infinity;
@@ -100,9 +103,12 @@ function classAxis(mixture, target) {
 
 // Choose σ_0 and σ_∞: noise must drown the mixture at the start and show every class at the end (toy/geometry.py).
 function noiseRange(mixture, h) {
-  let xx = 0, xy = 0, yy = 0;
+  let xx = 0,
+    xy = 0,
+    yy = 0;
   for (let k = 0; k < mixture.K; k++) {
-    const dx = mixture.mx[k] - mixture.cx, dy = mixture.my[k] - mixture.cy;
+    const dx = mixture.mx[k] - mixture.cx,
+      dy = mixture.my[k] - mixture.cy;
     const own = mixture.width[k] * mixture.width[k];
     xx += mixture.weights[k] * (dx * dx + own);
     yy += mixture.weights[k] * (dy * dy + own);
@@ -115,11 +121,12 @@ function noiseRange(mixture, h) {
 
 // Return σ_S, below which p_σ has more than one mode, so that trajectories part (Fig. 1; lesson 5); 0 if it never has.
 //
-// For two equal classes that is √(D²/4 − λ²). In general modes are found by climbing from every mean, by the fixed point
-// of score = 0, x ← Σ_y a_y m_y / Σ_y a_y with a_y = p_σ(y|x)/(λ_y² + σ²), and σ_S by halving.
+// For two equal classes that is √(D²/4 − λ²). In general modes are found by climbing from every mean, by the fixed
+// point of score = 0, x ← Σ_y a_y m_y / Σ_y a_y with a_y = p_σ(y|x)/(λ_y² + σ²), and σ_S by halving.
 function partingLevel(mixture) {
   const spread = Math.max(...distancesTo(mixture, 0));
-  let low = 1e-4, high = 2 * spread + low;
+  let low = 1e-4,
+    high = 2 * spread + low;
   if (mixture.K < 2 || !hasModes(mixture, low)) return 0;
   while (high / low > 1.0005) {
     const middle = Math.sqrt(high * low);
@@ -138,7 +145,9 @@ function hasModes(mixture, sigma) {
 function climb(mixture, x, y, sigma) {
   for (let step = 0; step < 400; step++) {
     const logP = logProb(mixture, x, y, sigma);
-    let sum = 0, nx = 0, ny = 0;
+    let sum = 0,
+      nx = 0,
+      ny = 0;
     for (let k = 0; k < mixture.K; k++) {
       const a = Math.exp(mixture.joint[k] - logP) / mixture.v[k];
       sum += a;

@@ -17,7 +17,8 @@ const tab = {
   nextAt: 0, // when it is begun: as soon as settings rest
   held: null, // the part of the plane that is shown, while a mean is dragged
   dragged: -1, // the class whose mean is being moved
-  planes: [], marginals: [],
+  planes: [],
+  marginals: [],
   measuredAt: 0,
   cost: { frames: 0, since: 0, perSecond: 0 },
 };
@@ -74,7 +75,11 @@ function rememberSoon() {
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     if ($("mixture").hidden) return;
-    try { history.replaceState(null, "", toFragment(tab.state)); } catch { /* some browsers forbid it for a file */ }
+    try {
+      history.replaceState(null, "", toFragment(tab.state));
+    } catch {
+      /* some browsers forbid it for a file */
+    }
   }, 300);
 }
 
@@ -86,7 +91,8 @@ function frameOf(now) {
   if ($("mixture").hidden) return;
   goOn(now);
   const { run, cost } = tab;
-  const last = run.sigmas.length - 1, expected = Math.ceil(run.steps / run.every);
+  const last = run.sigmas.length - 1,
+    expected = Math.ceil(run.steps / run.every);
   if (tab.follow) tab.head = last;
   if (tab.playing) {
     tab.head = Math.min(last, tab.head + (passed * expected) / SECONDS);
@@ -96,15 +102,18 @@ function frameOf(now) {
   if (!tab.dirty) return;
   tab.dirty = false;
   cost.frames++;
-  if (now - cost.since > 1000) Object.assign(cost, { perSecond: (1000 * cost.frames) / (now - cost.since), frames: 0, since: now });
+  if (now - cost.since > 1000)
+    Object.assign(cost, { perSecond: (1000 * cost.frames) / (now - cost.since), frames: 0, since: now });
   show(now);
 }
 
 function show(now) {
-  const { run, state } = tab, frame = Math.floor(tab.head);
+  const { run, state } = tab,
+    frame = Math.floor(tab.head);
   const atRest = run.done && !tab.playing;
   const energetic = atRest || now - tab.measuredAt > 400; // the energy distance costs milliseconds
-  if (energetic && !tab.judge) tab.judge = makeJudge(run.mixture, run.target, run.how.sigmaInf, Math.min(JUDGED, run.N), 12345);
+  if (energetic && !tab.judge)
+    tab.judge = makeJudge(run.mixture, run.target, run.how.sigmaInf, Math.min(JUDGED, run.N), 12345);
   if (energetic) tab.measuredAt = now;
   for (const side of [0, 1]) {
     drawPlane(tab.planes[side], run, side, frame, state, shownPart());
@@ -155,7 +164,8 @@ function placeOf(canvas, event) {
 
 function meanAt(canvas, event, reach) {
   const { view, size, px, py } = placeOf(canvas, event);
-  let best = -1, nearest = Infinity;
+  let best = -1,
+    nearest = Infinity;
   tab.state.classes.forEach((each, k) => {
     const [mx, my] = onCanvas(view, size, each.x, each.y);
     const radius = Math.max(reach, Math.min(60, (each.width * size) / view.half));
@@ -167,7 +177,13 @@ function meanAt(canvas, event, reach) {
 
 function watchPointer(canvas) {
   // on a touch screen the page scrolls as ever, unless the finger is on a mean
-  canvas.addEventListener("touchstart", (event) => { if (meanAt(canvas, event.touches[0], 24) >= 0) event.preventDefault(); }, { passive: false });
+  canvas.addEventListener(
+    "touchstart",
+    (event) => {
+      if (meanAt(canvas, event.touches[0], 24) >= 0) event.preventDefault();
+    },
+    { passive: false },
+  );
   canvas.addEventListener("pointerdown", (event) => {
     const k = meanAt(canvas, event, event.pointerType === "touch" ? 24 : 14);
     if (k < 0) return;
@@ -184,9 +200,11 @@ function watchPointer(canvas) {
     const [x, y] = inPlane(view, size, px, py);
     moveMean(tab.dragged, x, y);
   });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => ([tab.dragged, tab.held, tab.dirty] = [-1, null, true]));
+  for (const end of ["pointerup", "pointercancel"])
+    canvas.addEventListener(end, () => ([tab.dragged, tab.held, tab.dirty] = [-1, null, true]));
   canvas.addEventListener("keydown", (event) => {
-    const step = event.shiftKey ? 0.2 : 0.05, { x, y } = tab.state.classes[tab.state.target];
+    const step = event.shiftKey ? 0.2 : 0.05,
+      { x, y } = tab.state.classes[tab.state.target];
     const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
     const k = parseInt(event.key, 10) - 1;
     if (by) moveMean(tab.state.target, x + by[0], y + by[1]);
@@ -205,20 +223,31 @@ function moveMean(k, x, y) {
 
 // Ticks of the σ axis, and the mark of σ_S on it.
 function drawTicks() {
-  const { run } = tab, holder = $("ticks");
+  const { run } = tab,
+    holder = $("ticks");
   holder.replaceChildren();
   const put = (kind, sigma, text) => {
     const place = shareOf(run, sigma);
     if (place < -1e-9 || place > 1 + 1e-9) return;
-    const span = Object.assign(document.createElement("span"), { className: kind, });
+    const span = Object.assign(document.createElement("span"), { className: kind });
     setText(span, text);
     span.style.left = `${100 * clamp(place, [0, 1])}%`;
     holder.append(span);
   };
   for (const sigma of [5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005]) put("tick", sigma, `${sigma}`);
   put("mark", run.parting, "σ_S");
-  const where = run.parting > 0 ? `Trajectories of the mixture part below σ_S = ${run.parting.toPrecision(3)}, where its density first has two modes (Fig. 1; lesson 5).` : "The density has one mode at every σ: trajectories do not part.";
-  const linear = run.rules.includes("forcing") && Number.isFinite(run.how.release) ? ` The linear forcing lets go at σ_c = ${run.how.release.toPrecision(3)}.` : "";
-  const start = run.how.beta === 1 ? " At β = 1, which never forgets its start, the start is the noisy class itself." : " The start is noise σ_0 around the mean of the mixture.";
+  const where =
+    run.parting > 0
+      ? `Trajectories of the mixture part below σ_S = ${run.parting.toPrecision(3)}, where its density ` +
+        "first has two modes (Fig. 1; lesson 5)."
+      : "The density has one mode at every σ: trajectories do not part.";
+  const linear =
+    run.rules.includes("forcing") && Number.isFinite(run.how.release)
+      ? ` The linear forcing lets go at σ_c = ${run.how.release.toPrecision(3)}.`
+      : "";
+  const start =
+    run.how.beta === 1
+      ? " At β = 1, which never forgets its start, the start is the noisy class itself."
+      : " The start is noise σ_0 around the mean of the mixture.";
   setText($("axis-note"), where + linear + start);
 }

@@ -9,7 +9,7 @@ from fgs.figures.style import CLASS_COLOURS, COLOURS, TRUTH
 
 SCRIPTS = (
     *("mixture.js", "guidance.js", "sampling.js", "run.js", "settings.js"),  # arithmetic: touches no page
-    *("view.js", "controls.js", "mixture_tab.js", "feature_tab.js", "main.js"),
+    *("view.js", "controls.js", "mixture_tab.js", "feature_tab.js", "strip.js", "main.js"),
 )
 
 

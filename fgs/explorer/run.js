@@ -19,7 +19,19 @@ function beginRun(settings) {
   const release = settings.rules.includes("forcing") ? releaseLevel(mixture, target, beta) : 0;
   const how = { beta, h, omega: settings.omega, constant: settings.constant, release, sigmaInf };
   const steps = plannedSteps(beta, h, sigma0, sigmaInf);
-  const run = { mixture, target, rules: settings.rules, how, sigma0, sigmaInf, N, normal, steps, step: 0, sigma: sigma0 };
+  const run = {
+    mixture,
+    target,
+    rules: settings.rules,
+    how,
+    sigma0,
+    sigmaInf,
+    N,
+    normal,
+    steps,
+    step: 0,
+    sigma: sigma0,
+  };
   run.every = Math.ceil(steps / FRAMES);
   run.parting = partingLevel(mixture);
   run.points = [start, start.slice()];
@@ -65,7 +77,8 @@ function advanceRun(run, milliseconds) {
 // Return the number of the kept frame whose σ is nearest to a share of the way from σ_0 to σ_∞ in log σ.
 function frameAt(run, share) {
   const sigma = run.sigma0 * (run.sigmaInf / run.sigma0) ** share;
-  let low = 0, high = run.sigmas.length - 1; // σ falls
+  let low = 0,
+    high = run.sigmas.length - 1; // σ falls
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if (run.sigmas[middle] > sigma) low = middle;

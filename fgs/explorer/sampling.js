@@ -4,13 +4,16 @@
 
 // A seeded generator of standard normal numbers: sfc32, which is small and passes the usual tests, and Box-Muller.
 function normals(seed) {
-  let a = 0x9e3779b9, b = 0x243f6a88, c = 0xb7e15162, counter = seed >>> 0;
+  let a = 0x9e3779b9,
+    b = 0x243f6a88,
+    c = 0xb7e15162,
+    counter = seed >>> 0;
   const uniform = () => {
     const sum = (((a + b) | 0) + counter) | 0;
     counter = (counter + 1) | 0;
     a = b ^ (b >>> 9);
     b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + sum | 0;
+    c = (((c << 21) | (c >>> 11)) + sum) | 0;
     return ((sum >>> 0) + 0.5) / 4294967296; // in (0, 1)
   };
   for (let k = 0; k < 16; k++) uniform();
@@ -21,7 +24,8 @@ function normals(seed) {
       waiting = NaN;
       return value;
     }
-    const radius = Math.sqrt(-2 * Math.log(uniform())), angle = 2 * Math.PI * uniform();
+    const radius = Math.sqrt(-2 * Math.log(uniform())),
+      angle = 2 * Math.PI * uniform();
     waiting = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   };
@@ -75,9 +79,11 @@ function sisaStep(points, rule, mixture, target, sigma, how, noise) {
 function meanDistance(a, b) {
   let total = 0;
   for (let i = 0; i < a.length; i += 2) {
-    const x = a[i], y = a[i + 1];
+    const x = a[i],
+      y = a[i + 1];
     for (let j = 0; j < b.length; j += 2) {
-      const dx = x - b[j], dy = y - b[j + 1];
+      const dx = x - b[j],
+        dy = y - b[j + 1];
       total += Math.sqrt(dx * dx + dy * dy);
     }
   }
@@ -103,11 +109,14 @@ function energyOverFloor(judge, points) {
 
 // Return the share in the class by the posterior at σ_∞, and mean error and sd along u in units of λ.
 function measure(mixture, target, sigmaInf, points) {
-  const [ux, uy] = classAxis(mixture, target), n = points.length / 2;
-  let hits = 0, sum = 0;
+  const [ux, uy] = classAxis(mixture, target),
+    n = points.length / 2;
+  let hits = 0,
+    sum = 0;
   const along = new Float64Array(n);
   for (let i = 0; i < n; i++) {
-    const x = points[2 * i], y = points[2 * i + 1];
+    const x = points[2 * i],
+      y = points[2 * i + 1];
     hits += likeliest(mixture, x, y, sigmaInf) === target;
     along[i] = ((x - mixture.mx[target]) * ux + (y - mixture.my[target]) * uy) / mixture.width[target];
     sum += along[i];

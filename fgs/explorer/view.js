@@ -2,14 +2,15 @@
 
 const TAIL = 12; // frames that a tail is long
 const BANDS = 4; // shades of a tail
-const PATHS = 16; // trajectories that are drawn from the start on (Fig. 1, left)
+const PATHS = 8; // trajectories that are drawn from the start on (Fig. 1, left)
 const CELLS = 56; // of the density, a side
 const ARROWS = 15; // of the score field, a side
 
 // Fit the pixels of a canvas to its size on the screen; return its context, in units of CSS pixels.
 function fitCanvas(canvas) {
   const ratio = Math.min(2, window.devicePixelRatio || 1);
-  const width = canvas.clientWidth, height = canvas.clientHeight;
+  const width = canvas.clientWidth,
+    height = canvas.clientHeight;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -48,7 +49,15 @@ function drawPlane(canvas, run, side, frame, state, view) {
   const groups = groupsOf(run, side, frame);
   for (const { colour, members } of groups) {
     context.strokeStyle = context.fillStyle = colour;
-    if (state.trails === "paths") drawPaths(context, size, view, run.frames[side], frame, members.filter((i) => i < PATHS));
+    if (state.trails === "paths")
+      drawPaths(
+        context,
+        size,
+        view,
+        run.frames[side],
+        frame,
+        members.filter((i) => i < PATHS),
+      );
     if (!atEnd && state.trails !== "none") drawTails(context, size, view, run.frames[side], frame, members);
     drawHeads(context, size, view, run.frames[side][frame], members, atEnd ? 1.6 : 1.9);
   }
@@ -58,9 +67,11 @@ function drawPlane(canvas, run, side, frame, state, view) {
 
 // Points have the colour of the rule, or without guidance that of the class they are in.
 function groupsOf(run, side, frame) {
-  const rule = run.rules[side], all = Array.from({ length: run.N }, (_, i) => i);
+  const rule = run.rules[side],
+    all = Array.from({ length: run.N }, (_, i) => i);
   if (rule !== "mixture") return [{ colour: DATA.colours[RULES[rule].colour], members: all }];
-  const points = run.frames[side][frame], groups = DATA.classColours.map((colour) => ({ colour, members: [] }));
+  const points = run.frames[side][frame],
+    groups = DATA.classColours.map((colour) => ({ colour, members: [] }));
   for (const i of all) {
     groups[likeliest(run.mixture, points[2 * i], points[2 * i + 1], run.sigmas[frame])]?.members.push(i);
   }
@@ -93,18 +104,22 @@ function drawDensity(context, size, view, run, sigma) {
 
 // Draw where the rule pushes, as arrows of s: how far x is from where it would be denoised to, at most a cell.
 function drawField(context, size, view, run, side, sigma) {
-  const cell = size / ARROWS, s = new Float64Array(2), scale = size / 2 / view.half;
+  const cell = size / ARROWS,
+    s = new Float64Array(2),
+    scale = size / 2 / view.half;
   context.strokeStyle = "#6b7280";
   context.lineWidth = 1;
   context.beginPath();
   for (let i = 0; i < ARROWS * ARROWS; i++) {
-    const px = ((i % ARROWS) + 0.5) * cell, py = (Math.floor(i / ARROWS) + 0.5) * cell;
+    const px = ((i % ARROWS) + 0.5) * cell,
+      py = (Math.floor(i / ARROWS) + 0.5) * cell;
     const [x, y] = inPlane(view, size, px, py);
     guide(run.rules[side], run.mixture, run.target, x, y, sigma, run.how, s);
     const length = Math.hypot(s[0], s[1]) * scale;
     if (!(length > 0.5)) continue;
     const shown = (0.85 * cell * length) / (length + cell); // long arrows grow slowly
-    const dx = (s[0] * scale * shown) / length, dy = (-s[1] * scale * shown) / length;
+    const dx = (s[0] * scale * shown) / length,
+      dy = (-s[1] * scale * shown) / length;
     context.moveTo(px, py);
     context.lineTo(px + dx, py + dy);
     context.moveTo(px + 0.7 * dx - 0.18 * dy, py + 0.7 * dy + 0.18 * dx);
@@ -157,8 +172,15 @@ function drawTarget(context, size, view, run) {
 
 // The direction u in which the class is measured, from 2λ to 3λ on either side; the arrow points outwards.
 function drawAxis(context, size, view, mixture, target) {
-  const [ux, uy] = classAxis(mixture, target), width = mixture.width[target];
-  const at = (along, aside) => onCanvas(view, size, mixture.mx[target] + width * (along * ux - aside * uy), mixture.my[target] + width * (along * uy + aside * ux));
+  const [ux, uy] = classAxis(mixture, target),
+    width = mixture.width[target];
+  const at = (along, aside) =>
+    onCanvas(
+      view,
+      size,
+      mixture.mx[target] + width * (along * ux - aside * uy),
+      mixture.my[target] + width * (along * uy + aside * ux),
+    );
   context.beginPath();
   context.moveTo(...at(-3, 0));
   context.lineTo(...at(-2, 0));
@@ -185,7 +207,8 @@ function drawHeads(context, size, view, points, members, radius) {
 function drawTails(context, size, view, frames, frame, members) {
   context.lineWidth = 1;
   for (let band = 0; band < BANDS; band++) {
-    const from = Math.max(0, frame - TAIL + (band * TAIL) / BANDS), to = Math.max(0, frame - TAIL + ((band + 1) * TAIL) / BANDS);
+    const from = Math.max(0, frame - TAIL + (band * TAIL) / BANDS),
+      to = Math.max(0, frame - TAIL + ((band + 1) * TAIL) / BANDS);
     if (to === from) continue;
     context.globalAlpha = 0.05 + (0.3 * band) / BANDS;
     strokePaths(context, size, view, frames, from, to, members, 1);
@@ -201,7 +224,9 @@ function drawPaths(context, size, view, frames, frame, members) {
 }
 
 function strokePaths(context, size, view, frames, from, to, members, stride) {
-  const scale = size / 2 / view.half, left = size / 2 - view.x * scale, top = size / 2 + view.y * scale;
+  const scale = size / 2 / view.half,
+    left = size / 2 - view.x * scale,
+    top = size / 2 + view.y * scale;
   context.beginPath();
   for (const i of members) {
     context.moveTo(left + frames[from][2 * i] * scale, top - frames[from][2 * i + 1] * scale);
@@ -222,7 +247,10 @@ function tell(context, size, text) {
 // Draw the histogram of the points along u, in λ from the mean of the class, and the class itself in black.
 function drawMarginal(canvas, along, colour) {
   const { context, width, height } = fitCanvas(canvas);
-  const bins = 48, reach = 6, base = height - 18, counts = new Float64Array(bins);
+  const bins = 48,
+    reach = 6,
+    base = height - 18,
+    counts = new Float64Array(bins);
   for (const a of along) {
     const bin = Math.floor(((a + reach) / (2 * reach)) * bins);
     if (bin >= 0 && bin < bins) counts[bin]++;
