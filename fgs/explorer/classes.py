@@ -4,7 +4,6 @@ import base64
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,43 +26,38 @@ def planned_images(model: Model) -> int:
     return len(model.classes) + ALPHAS * ends * (ends - 1) // 2
 
 
-def feature_data(model: Model, advance: Callable[[int], None] = lambda images: None) -> dict[str, Any]:
-    """Return what the feature tab shows, as plain values for JSON.
+def feature_data(model: Model, advance: Callable[[int], None] = lambda images: None) -> dict[str, object]:
+    """Return what the feature tab shows of a model guided by features, as plain values for JSON.
 
-    Args:
-        model: a model guided by features.
-        advance: told of every call of the network how many images went through it.
+    `advance` is told of every call of the network how many images went through it.
     """
     assert model.targets is not None
     phi, side, how = model.targets.double(), min(SIDE, model.patch), HowToSample(steps=CALLS)
+    score, sampler, condition = how.cast(model.network), how.build(), model.condition()
 
     def draw(condition: Condition) -> Tensor:
-        score = how.cast(model.network)
-        return sample_rows(score, condition, 1, how.build(), (side, side), advance=advance)[:, 0]
+        return sample_rows(score, condition, 1, sampler, (side, side), advance=advance)[:, 0]
 
     points, shown = plane(phi)
     ends = far_apart(phi, min(ENDS, len(phi)))
-    pairs = torch.tensor([(a, b) for j, b in enumerate(ends) for a in ends[:j]], dtype=torch.long).reshape(-1, 2)
-    condition, strips = model.condition(), []
-    for alpha in torch.linspace(0, 1, ALPHAS).tolist() if len(pairs) else ():
+    a, b = [a for j in range(len(ends)) for a in ends[:j]], [b for j, b in enumerate(ends) for _ in range(j)]
+    strips = []
+    for alpha in torch.linspace(0, 1, ALPHAS).tolist() if a else ():
         # all pairs at one α: the seed gives each its own start and noise, the same at every α (Fig. 8)
-        between = [
-            None if part is None else torch.lerp(part[pairs[:, 0]], part[pairs[:, 1]], alpha) for part in condition
-        ]
+        between = [None if part is None else part[a].lerp(part[b], alpha) for part in condition]
         strips.append(draw(Condition(*between)))  # type: ignore[arg-type]
-    data = {"names": model.classes, "points": (1e4 * points).round().int().tolist(), "shown": shown, "side": side}
-    data |= {"thumbnails": sheet(draw(condition)), "columns": COLUMNS, "alphas": ALPHAS, "ends": ends}
-    data["strips"] = sheet(torch.stack(strips, 1).flatten(0, 1)) if strips else None
-    data["distances"] = torch.cdist(phi, phi[ends]).mul(10).round().int().tolist()  # tenths
-    return data
+    places, tenths = (1e4 * points).round().int().tolist(), (10 * torch.cdist(phi, phi[ends])).round().int().tolist()
+    return {
+        **{"names": model.classes, "points": places, "shown": shown, "side": side, "columns": COLUMNS},
+        **{"thumbnails": sheet(draw(condition)), "alphas": ALPHAS, "ends": ends, "distances": tenths},
+        "strips": sheet(torch.stack(strips, 1).flatten(0, 1)) if strips else None,
+    }
 
 
 def plane(phi: Tensor) -> tuple[Tensor, float]:
     """Place classes in the plane by classical scaling of ‖φ_y − φ_y'‖: (K, 2) in [−1, 1], and the share of variance."""
-    centred = phi - phi.mean(0)
-    U, S, _ = torch.linalg.svd(centred, full_matrices=False)  # of Euclidean distances it is principal components
-    points = torch.zeros(len(phi), 2).to(phi)
-    points[:, : min(2, len(S))] = (U * S)[:, :2]
+    U, S, _ = torch.linalg.svd(phi - phi.mean(0), full_matrices=False)  # the same as principal components
+    points = torch.nn.functional.pad(U * S, (0, 2))[:, :2]  # of one class there is no second
     return points / points.abs().max().clamp_min(1e-12), float(S[:2].square().sum() / S.square().sum().clamp_min(1e-12))
 
 
@@ -78,8 +72,7 @@ def far_apart(phi: Tensor, n: int) -> list[int]:
 
 def sheet(images: Tensor) -> str:
     """Lay images (n, C, H, W) in [0, 1] in rows of `COLUMNS`, as the data URI of one JPEG."""
-    n, C, H, W = images.shape
-    rows = -(-n // COLUMNS)
+    (n, C, H, W), rows = images.shape, -(-len(images) // COLUMNS)
     full = torch.cat([images, images.new_zeros(rows * COLUMNS - n, C, H, W)]).reshape(rows, COLUMNS, C, H, W)
     pixels = (255 * full.permute(2, 0, 3, 1, 4).reshape(C, rows * H, COLUMNS * W)).round().to(torch.uint8)
     with tempfile.TemporaryDirectory() as folder:

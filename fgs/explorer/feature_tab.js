@@ -67,7 +67,7 @@ function buildFeatureTab(data) {
     drawMap();
     drawStrip();
   });
-  if (ends > 1) map.picked = [data.ends[ends > 4 ? 1 : 0], data.ends[Math.min(4, ends - 1)]]; // something to see at once
+  if (ends > 1) map.picked = [data.ends[ends > 4 ? 1 : 0], data.ends[Math.min(4, ends - 1)]]; // to begin with
   showFound();
   showPicked();
 }

@@ -236,6 +236,7 @@ function drawTicks() {
   };
   for (const sigma of [5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005]) put("tick", sigma, `${sigma}`);
   put("mark", run.parting, "σ_S");
+  if (run.rules.includes("forcing")) put("mark", run.how.release, "σ_c");
   const where =
     run.parting > 0
       ? `Trajectories of the mixture part below σ_S = ${run.parting.toPrecision(3)}, where its density ` +

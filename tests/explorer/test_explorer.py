@@ -130,6 +130,14 @@ def test_touch(browser, path):
         page.locator("#plane-a").scroll_into_view_if_needed()
         page.touchscreen.tap(*place(page, "plane-a", 2))
         assert page.evaluate("tab.state.target") == 2
+        x, y = place(page, "plane-a", 2)
+        finger = page.context.new_cdp_session(page)
+        for kind, moved in (("Start", 0), ("Move", 20), ("Move", 40), ("End", None)):
+            points = [] if moved is None else [{"x": x - moved, "y": y + moved}]
+            finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+        scrolled = page.evaluate("window.scrollY")
+        assert page.evaluate("tab.state.classes[2].y") < page.evaluate("DEFAULTS.classes[2].y") - 0.1
+        assert page.evaluate("window.scrollY") == scrolled
         page.tap("#tab-features")
         page.tap("#pick-b")
         page.locator("#map").scroll_into_view_if_needed()
