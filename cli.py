@@ -17,6 +17,7 @@ COMMANDS = {
     "textures": ("fgs.commands.textures", "Draw the library's own synthetic textures."),
     "train-images": ("fgs.commands.train_images", "Train the network on patches of images."),
     "sample": ("fgs.commands.sample", "Sample images of a class, like an image, or between two classes."),
+    "explore": ("fgs.commands.explore", "Write a page that shows guided sampling live, and open it."),
     "restore": ("fgs.commands.restore", "Restore an image: noise, holes, missing pixels, blur, or too few of them."),
     "embed": ("fgs.commands.embed", "Compute the features of images, and name the nearest classes."),
     "evaluate": ("fgs.commands.evaluate", "Measure a trained run: denoising, features, samples."),

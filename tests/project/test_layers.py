@@ -24,7 +24,10 @@ KNOWS = {
     "images": {"common", "method", "networks", "training", "figures", "measures"},
     "evaluation": {"common", "method", "networks", "training", "figures", "images", "measures"},
     "toy": {"common", "method", "networks", "training", "figures", "measures"},
-    "commands": {"common", "method", "networks", "training", "figures", "images", "measures", "evaluation"},
+    "explorer": {"figures", "images"},
+    "commands": {
+        *("common", "method", "networks", "training", "figures", "images", "measures", "evaluation", "explorer"),
+    },
 }
 MODULES = sorted([*ROOT.glob("fgs/**/*.py"), *ROOT.glob("toy/**/*.py"), ROOT / "cli.py"])
 LIBRARIES = {"numpy", "torch", "matplotlib", "PIL", "typer", "rich"}
