@@ -54,7 +54,9 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        print(f"fgs {version('fgs')}")
+        from fgs.training.devices import best_device
+
+        print(f"fgs {version('fgs')} (torch {version('torch')}, on {best_device()})")
         raise typer.Exit
 
 

@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+import webbrowser
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,7 @@ class Sample:
     release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
+    open: Annotated[bool, _output("Show the grid when it is drawn.")] = False
     json: Annotated[bool, _output("Print JSON only.")] = False
 
     def __post_init__(self) -> None:
@@ -122,6 +124,8 @@ def sample(asked: Sample) -> None:
             contact_sheet(dict(zip(labels, x[:, 0], strict=True)), out / "classes.png")
         else:
             _write(out, labels, x)
+    if asked.open:
+        webbrowser.open((asked.out / ("classes.png" if asked.list_ else "grid.png")).resolve().as_uri())
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
         name = "superposition" if isinstance(sampler, Superposition) else asked.how.sampler

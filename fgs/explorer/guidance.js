@@ -35,11 +35,6 @@ const RULES = {
     colour: "classifier",
     about: "the mixture's score plus ∇log p_σ(y|x): Bayes' rule, so the same as the exact one",
   },
-  classifier_clean: {
-    label: "clean classifier",
-    colour: "classifier_clean",
-    about: "the same with p(y|x) of clean data, the error that Section 2 warns of",
-  },
   mixture: {
     label: "none: the mixture",
     colour: "mixture",
@@ -59,8 +54,8 @@ function guide(rule, mixture, target, x, y, sigma, how, out) {
     classScore(mixture, target, x, y, sigma, out);
     out[0] = (1 + how.omega) * out[0] - how.omega * other[0];
     out[1] = (1 + how.omega) * out[1] - how.omega * other[1];
-  } else if (rule === "classifier" || rule === "classifier_clean") {
-    likelihoodGradient(mixture, target, x, y, rule === "classifier" ? sigma : how.sigmaInf, out);
+  } else if (rule === "classifier") {
+    likelihoodGradient(mixture, target, x, y, sigma, out);
     mixtureScore(mixture, x, y, sigma, other);
     out[0] += other[0];
     out[1] += other[1];

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -170,7 +171,7 @@ def test_help_groups_the_options(fgs):
 
 
 def test_version_and_completion(fgs):
-    assert fgs("--version")[1].startswith("fgs 0.")
+    assert re.fullmatch(r"fgs 0\.\S+ \(torch \S+, on (cpu|cuda|mps)\)\n", fgs("--version")[1])
     script = subprocess.run(
         [sys.executable, "-m", "cli"],
         env={"_FGS_COMPLETE": "source_bash", "PATH": ""},

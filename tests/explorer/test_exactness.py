@@ -21,7 +21,7 @@ from toy.methods import Method, build_method
 pytestmark = pytest.mark.slow
 POINTS = 200
 RULES = {  # of the page, by the methods of `fgs toy`
-    **{name: name for name in ("exact", "forcing", "forcing_posterior", "classifier", "classifier_clean", "mixture")},
+    **{name: name for name in ("exact", "forcing", "forcing_posterior", "classifier", "mixture")},
     **{"cfg": "cfg4", "forcing_constant": None},
 }
 CONSTANT = 2.0  # K λ² of the constant gain
@@ -167,8 +167,6 @@ def test_guided_scores(page, rule):
 def test_sisa_step_for_step(page, rule, beta, monkeypatch):
     """On the same start and handed-in noise every update is the sampler's own."""
     classes, y, n = random_classes(3, seed=31), 1, 20
-    if rule == "classifier_clean":  # with widths that differ it pushes the harder the farther away, and diverges
-        classes = [each | {"width": 0.15} for each in classes]
     mixture = mixture_of(classes)
     sampler = SISA(H, beta, *noise_range(mixture, H), noise_level=known_schedule)
     method, draw = method_of(rule, mixture, y, sampler), seeded(5)

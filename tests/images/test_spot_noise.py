@@ -14,7 +14,7 @@ def picture(shape=(3, 12, 9)):
 
 
 def test_its_covariance_is_the_picture_s():
-    """E[x_c(k) x_c'(k + Δ)] against Σ_k (u_c(k) − m)(u_c'(k + Δ) − m)/|u| by its definition, within 5 standard errors."""
+    """E[x_c(k) x_c'(k + Δ)] is Σ_k (u_c(k) − m)(u_c'(k + Δ) − m)/|u|, its definition, within 5 standard errors."""
     u, n = picture(), 40_000
     x = spot_noise(u, n, (6, 6), seeded(1))
     assert x.shape == (n, 3, 6, 6)
