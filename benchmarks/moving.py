@@ -49,7 +49,7 @@ def main(folder: Path, path: Path) -> None:
     """Sample, and write the picture."""
     model = load_model()
     paths = [folder / name / f"{name}.png" if (folder / name).is_dir() else folder / f"{name}.png" for name in SHOWN]
-    condition = like([[look_at(model, each, 1)] for each in paths])
+    condition = like([[look_at(model, each, 1)] for each in paths])._replace(pictures=None)  # all from noise
     real = torch.stack([model.read(each, SIDE, 1)[:, :SIDE, :SIDE] for each in paths])
     rows = torch.arange(len(SHOWN))
     score, phi = condition.guide(model.network, rows)
@@ -59,7 +59,7 @@ def main(folder: Path, path: Path) -> None:
         if step.step % 2 == 0:
             frames.append(frame(sheet(real), sheet(step.x), f"samples: noise {float(step.sigma):.2f}"))
     frames[-1] = frame(sheet(real), sheet(step.x), "samples of the same textures")
-    few = frames[:: len(frames) - 1] + [frames[len(frames) // 2]]  # one palette for all, so that no photograph flickers
+    few = [frames[0], frames[len(frames) // 2], frames[-1]]  # one palette for all, so that no photograph flickers
     colours = Image.fromarray(np.concatenate([np.asarray(each) for each in few])).quantize(160)
     first, *others = [each.quantize(palette=colours, dither=Image.Dither.NONE) for each in frames]
     with atomic(path) as temporary:

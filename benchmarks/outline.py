@@ -2,14 +2,17 @@
 
 `python benchmarks/outline.py LAID OUT` takes the twelve photographs (LAID: see `shipped.py lay`), which the model that
 ships was not trained on, and the Gaussian of each, of 2,000 windows. OUT gets `path.json`, the share of variance
-that the closed form explains at every level of the flow from the same start, and `starts.json`, hit and distance of
-samples that start at a level below, by the Gaussian, against those from σ_0 = 1 in as many calls.
+that the closed form explains at every level of the flow from the same start; `starts.json`, hit and distance of samples
+that start at a level below, by the Gaussian, against those from σ_0 = 1 in as many calls; and `shown.json`, the same of
+all 72 textures of LAID/unseen with the Gaussian as `fgs sample --like` draws it, by spot noise.
 
 `python benchmarks/outline.py draw OUT FIGURE.png` prints and draws both.
 """
 
 import json
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,13 @@ from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.corrections import Corrected
 from fgs.evaluation.samples import fit_judge, summarise
-from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
 from fgs.few_steps import MultiStep
+from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
 from fgs.images import Model, load_model
-from fgs.images.conditions import Condition
+from fgs.images.conditions import Condition, sample_rows
 from fgs.images.held_out import class_features, class_means
 from fgs.images.patches import Patches
+from fgs.images.samplers import HowToSample
 from fgs.images.sources import unseen_patches
 from fgs.noise import seeded
 from fgs.outline import Outline
@@ -34,7 +38,12 @@ from shipped import TWELVE
 
 WINDOWS, SAMPLES, SIGMA_END, BETA = 2000, 16, 0.01, 0.15
 LEVELS = (0.5, 0.35, 0.25, 0.18, 0.12)  # to start at
-CALLS = (48, 24, 16)  # from σ_0 = 1 to the end; a start below takes its share of them
+SHOWN = {  # by name σ_0 and calls; 0 is the Gaussian alone, without a network
+    **{"noise, σ = 1, 48 calls": (1.0, 48), "the picture's Gaussian alone": (0.0, 0)},
+    **{f"picture, σ = {level:g}, 48 calls": (level, 48) for level in (0.5, 0.35, 0.25, 0.18)},
+    "picture, σ = 0.25, 34 calls": (0.25, 34),
+}
+CALLS = (48, 24)  # from σ_0 = 1 to the end; a start below takes its share of them
 
 
 class Bench:
@@ -88,18 +97,42 @@ def share(x: Tensor, by: Tensor, mean: Tensor) -> float:
     return 1 - float((x - by).square().sum() / (x - mean).square().sum())
 
 
+def shown(laid: Path, rows: dict[str, Any], path: Path) -> None:
+    """Sample all textures of LAID/unseen as `fgs sample --like` does, from the Gaussian of pictures, or from noise."""
+    model = load_model()
+    patches = unseen_patches(model.recipe, laid / "unseen", ())[0]
+    model, judge = model.showing(patches), fit_judge(patches)
+    asked, how = model.condition(), HowToSample()
+    for name, (level, calls) in SHOWN.items():
+        if name in rows:
+            continue
+        if level:
+            condition = asked if "picture" in name else asked._replace(pictures=None)
+            x = sample_rows(
+                how.cast(model.network), condition, SAMPLES, replace(how, steps=calls).build(level), (32, 32)
+            )
+        else:
+            every = torch.arange(len(patches.classes)).repeat_interleave(SAMPLES)
+            x = asked.start(every, (32, 32), 0.0, seeded(0)).clamp(0, 1).unflatten(0, (-1, SAMPLES))
+        found = {of: judge(x[y], y)._asdict() for y, of in enumerate(patches.classes)}
+        parts = {"all": found, "twelve": {of: each for of, each in found.items() if of in TWELVE}}
+        rows[name] = {part: summarise(of) for part, of in parts.items()}
+        print(name, rows[name], file=sys.stderr, flush=True)
+        write_text(path, json_text(rows))
+
+
 def run(laid: Path, out: Path) -> None:
     """Make what is missing."""
     out.mkdir(parents=True, exist_ok=True)
+    path = out / "shown.json"
+    shown(laid, json.loads(path.read_text()) if path.exists() else {}, path)
     bench = Bench(laid)
     if not (out / "path.json").exists():
         write_text(out / "path.json", json_text(explained(bench)))
     starts = json.loads((out / "starts.json").read_text()) if (out / "starts.json").exists() else []
     for calls in CALLS:
         for level in (1.0, *LEVELS):
-            some = max(
-                3, round(calls * torch.tensor(level / SIGMA_END).log().item() / torch.tensor(100.0).log().item())
-            )
+            some = round(calls * math.log(level / SIGMA_END) / math.log(1 / SIGMA_END))
             for kind, sigma_0 in (("outline", level), ("shorter", 1.0), ("class mean", level)):
                 key = {"of": calls, "level": level, "calls": some, "kind": kind}
                 if any(key.items() <= each.items() for each in starts) or (level == 1.0 and kind == "class mean"):
@@ -110,8 +143,45 @@ def run(laid: Path, out: Path) -> None:
 
 
 def draw(out: Path, path: Path) -> None:
-    """Print and draw what was found."""
-    raise NotImplementedError
+    """Print the tables, and draw the share that the Gaussian explains, and class hit by the level of the start."""
+    rows = json.loads((out / "path.json").read_text())
+    figure = new_figure(9.0, 3.3)
+    left, right = figure.subplots(1, 2)
+    for key, of, colour in (("x", "after", CLASS_COLOURS[2]), ("x_hat", "sigma", CLASS_COLOURS[0])):
+        levels = sorted({row[of] for row in rows})
+        values = torch.tensor([[row[key] for row in rows if row[of] == level] for level in levels])
+        label = "x" if key == "x" else "x̂"
+        left.plot(levels, values.median(1).values, color=colour, label=f"{label}, median of 12 textures")
+        left.fill_between(levels, values.quantile(0.1, 1), values.quantile(0.9, 1), color=colour, alpha=0.2, lw=0)
+        print(label, [f"{level:.2f}: {float(v.median()):.3f}" for level, v in zip(levels, values, strict=True)][::6])
+    left.set(xscale="log", ylim=(0, 1.02), xlabel="σ", ylabel="share explained by the closed form")
+    left.legend(frameon=False, fontsize=8)
+    starts = json.loads((out / "starts.json").read_text())
+    print("| from 1 in | start at | calls | Gaussian | class mean | from 1, as many |\n|---|---|---|---|---|---|")
+    for calls in CALLS:
+        found = {(row["level"], row["kind"]): row for row in starts if row["of"] == calls}
+        levels = sorted({level for level, _ in found}, reverse=True)
+        for level in levels:
+            cells = [found.get((level, kind)) for kind in ("outline", "class mean", "shorter")]
+            texts = ["" if c is None else f"{c['hit']:.2f}, {c['distance_median']:.1f}" for c in cells]
+            print(f"| {calls} | {level:g} | {found[level, 'outline']['calls']} | {' | '.join(texts)} |")
+        for kind, style, colour in (("outline", "o-", CLASS_COLOURS[2]), ("shorter", "s:", OTHER)):
+            hits = [found[level, kind]["hit"] for level in levels if (level, kind) in found]
+            how = f"{'start by the Gaussian' if kind == 'outline' else 'as many calls from σ = 1'} ({calls})"
+            right.plot(levels[: len(hits)], hits, style, ms=4, color=colour, alpha=calls / CALLS[0], label=how)
+    right.set(xscale="log", ylim=(0, 1), xlabel="σ to start at (in brackets: calls from 1)", ylabel="class hit")
+    for panel, ticks in ((left, (0.01, 0.03, 0.1, 0.3, 1)), (right, (0.12, 0.18, 0.25, 0.35, 0.5, 1))):
+        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
+    right.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
+    print("| | hit | distance median / 90 % / worst | of the twelve: hit | distance |\n|---|---|---|---|---|")
+    for name, found in json.loads((out / "shown.json").read_text()).items():
+        cells = []
+        for part in found.values():
+            three = [part[f"distance_{each}"] for each in ("median", "nine_tenths", "worst")]
+            cells += [f"{part['hit']:.2f}", " / ".join(f"{value:.2f}" for value in three)]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
