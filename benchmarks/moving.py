@@ -49,7 +49,7 @@ def main(folder: Path, path: Path) -> None:
     """Sample, and write the picture."""
     model = load_model()
     paths = [folder / name / f"{name}.png" if (folder / name).is_dir() else folder / f"{name}.png" for name in SHOWN]
-    condition = like([[look_at(model, each, 1)] for each in paths])._replace(pictures=None)  # all from noise
+    condition = like([[look_at(model, each, 1)] for each in paths])
     real = torch.stack([model.read(each, SIDE, 1)[:, :SIDE, :SIDE] for each in paths])
     rows = torch.arange(len(SHOWN))
     score, phi = condition.guide(model.network, rows)

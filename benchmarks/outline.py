@@ -4,7 +4,7 @@
 ships was not trained on, and the Gaussian of each, of 2,000 windows. OUT gets `path.json`, the share of variance
 that the closed form explains at every level of the flow from the same start; `starts.json`, hit and distance of samples
 that start at a level below, by the Gaussian, against those from σ_0 = 1 in as many calls; and `shown.json`, the same of
-all 72 textures of LAID/unseen with the Gaussian as `fgs sample --like` draws it, by spot noise.
+all 72 textures of LAID/unseen by the Gaussian of a picture of them, as spot noise.
 
 `python benchmarks/outline.py draw OUT FIGURE.png` prints and draws both.
 """
@@ -26,7 +26,7 @@ from fgs.evaluation.samples import fit_judge, summarise
 from fgs.few_steps import MultiStep
 from fgs.figures.style import CLASS_COLOURS, OTHER, new_figure, save_figure
 from fgs.images import Model, load_model
-from fgs.images.conditions import Condition, sample_rows
+from fgs.images.conditions import Condition
 from fgs.images.held_out import class_features, class_means
 from fgs.images.patches import Patches
 from fgs.images.samplers import HowToSample
@@ -35,6 +35,7 @@ from fgs.noise import seeded
 from fgs.outline import Outline
 from script import run_or_draw
 from shipped import TWELVE
+from spot_noise import spot_noise
 
 WINDOWS, SAMPLES, SIGMA_END, BETA = 2000, 16, 0.01, 0.15
 LEVELS = (0.5, 0.35, 0.25, 0.18, 0.12)  # to start at
@@ -43,6 +44,7 @@ SHOWN = {  # by name σ_0 and calls; 0 is the Gaussian alone, without a network
     **{f"picture, σ = {level:g}, 48 calls": (level, 48) for level in (0.5, 0.35, 0.25, 0.18)},
     "picture, σ = 0.25, 34 calls": (0.25, 34),
 }
+BATCH = 64  # images at a time
 CALLS = (48, 24)  # from σ_0 = 1 to the end; a start below takes its share of them
 
 
@@ -97,23 +99,27 @@ def share(x: Tensor, by: Tensor, mean: Tensor) -> float:
     return 1 - float((x - by).square().sum() / (x - mean).square().sum())
 
 
+@torch.no_grad()
 def shown(laid: Path, rows: dict[str, Any], path: Path) -> None:
-    """Sample all textures of LAID/unseen as `fgs sample --like` does, from the Gaussian of pictures, or from noise."""
+    """Sample all textures of LAID/unseen from the Gaussian of the part that is not held out, and from noise."""
     model = load_model()
     patches = unseen_patches(model.recipe, laid / "unseen", ())[0]
     model, judge = model.showing(patches), fit_judge(patches)
-    asked, how = model.condition(), HowToSample()
+    asked, how, size = model.condition(), HowToSample(), (model.patch, model.patch)
+    every = torch.arange(len(patches.classes)).repeat_interleave(SAMPLES)
+    pictures = [patches.training_regions(y) for y in range(len(patches.classes))]
+    outlines = torch.cat([spot_noise(each[0], SAMPLES, size, seeded(y, 7)) for y, each in enumerate(pictures)])
     for name, (level, calls) in SHOWN.items():
         if name in rows:
             continue
+        x = asked.start(every, size, level, seeded(0)) + ("picture" in name) * outlines
         if level:
-            condition = asked if "picture" in name else asked._replace(pictures=None)
-            x = sample_rows(
-                how.cast(model.network), condition, SAMPLES, replace(how, steps=calls).build(level), (32, 32)
-            )
-        else:
-            every = torch.arange(len(patches.classes)).repeat_interleave(SAMPLES)
-            x = asked.start(every, (32, 32), 0.0, seeded(0)).clamp(0, 1).unflatten(0, (-1, SAMPLES))
+            score, phi = asked.guide(how.cast(model.network), every)
+            sampler = replace(how, steps=calls).build(level)
+            assert phi is not None
+            batches = zip(x.split(BATCH), phi.split(BATCH), strict=True)
+            x = torch.cat([sampler(score, *batch, seeded(k, 1)).x for k, batch in enumerate(batches)])
+        x = x.clamp(0, 1).unflatten(0, (-1, SAMPLES))
         found = {of: judge(x[y], y)._asdict() for y, of in enumerate(patches.classes)}
         parts = {"all": found, "twelve": {of: each for of, each in found.items() if of in TWELVE}}
         rows[name] = {part: summarise(of) for part, of in parts.items()}

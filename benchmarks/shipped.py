@@ -127,7 +127,7 @@ def show(unseen: Path, out: Path, *names: str) -> None:
     """Draw textures that were never trained on: a piece of each, and samples of 1, 2 and 4 times the patch."""
     model = load_model()
     asked = like([[look_at(model, unseen / f"{name}.png", 1)] for name in names])
-    sampler = HowToSample().build(asked.sigma_0)
+    sampler = HowToSample().build()
     drawn = list(sample_rows(model.network, asked, 3, sampler, (32, 32), 0).unbind(1))
     for side in (64, 128):
         drawn.append(sample_rows(model.network, asked, 1, sampler, (side, side), 1)[:, 0])

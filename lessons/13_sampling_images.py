@@ -96,9 +96,7 @@ for name, images in new.items():
     paths[name] = lesson.folder / f"{name}.png"
     write_image(paths[name], images[0])
 seen = {name: look_at(model, path, None if name == "yours" else 1) for name, path in paths.items()}
-# by φ alone: `fgs sample --like` also starts at the Gaussian of the picture (lesson 19)
-by_phi = {name: like([[shown]])._replace(pictures=None) for name, shown in seen.items()}
-drawn = {name: sample(asked, 4)[0] for name, asked in by_phi.items()}
+drawn = {name: sample(like([[shown]]), 4)[0] for name, shown in seen.items()}
 rows = {name: [shown.tiles[len(shown.tiles) // 2], *drawn[name]] for name, shown in seen.items()}
 show(dict(list(rows.items())[:6]), "yours", ["a patch of it", *(f"sample {k + 1}" for k in range(4))])
 pictures = torch.stack([texture_statistics(seen[name].tiles).mean(0) / unit for name in new])

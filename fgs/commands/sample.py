@@ -22,7 +22,7 @@ from fgs.composition import AllOf, AnyOf, Superposition
 from fgs.figures import contact_sheet, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
-from fgs.images.conditions import SHOWN_FROM, Condition, sample_composed, sample_rows
+from fgs.images.conditions import Condition, sample_composed, sample_rows
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
@@ -100,10 +100,7 @@ def sample(asked: Sample) -> None:
         if asked.list_:
             sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
-        if asked.start or asked.release_at or asked.how.sigma_end >= SHOWN_FROM:
-            condition = condition._replace(pictures=None)
         condition, size = _start(model, asked, condition)
-        sampler = asked.how.build(condition.sigma_0) if condition.pictures else sampler
         score: ProjectedScore = model.network
         if asked.release_at is not None:
             if condition.phi is None:
@@ -129,7 +126,7 @@ def sample(asked: Sample) -> None:
     if asked.json:
         about = {"folder": str(out), "model": str(asked.run or "shipped"), "seed": asked.how.seed, "rows": labels}
         name = "superposition" if isinstance(sampler, Superposition) else asked.how.sampler
-        about |= {"n": n, "size": list(size), "sampler": name, "sigma_start": sampler.sigma_0}
+        about |= {"n": n, "size": list(size), "sampler": name}
         about |= {"beta": getattr(sampler, "beta", asked.how.chosen_beta)}
         about |= {"h": sampler.h if isinstance(sampler, SISA) else None, "precision": asked.how.precision_on("cpu")}
         print(json_text(about | {"steps": sampler.planned_steps(), "seconds": seconds}))

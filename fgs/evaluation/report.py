@@ -8,7 +8,6 @@ from typing import NamedTuple
 from fgs.common.files import write_text
 from fgs.evaluation.denoising import Found
 from fgs.evaluation.samples import COLUMNS, FEW
-from fgs.images.conditions import SHOWN_FROM
 from fgs.images.model import Model
 from fgs.images.samplers import HowToSample
 from fgs.measures.statistics import SMALLEST
@@ -41,8 +40,7 @@ def describe(model: Model, how: HowToSample) -> str:
         f"{type(model.network).__name__} of {parameters:,} parameters, {sizes['channels']} channels, "
         f"{sizes['levels']} levels; {len(model.classes)} classes, patches of {model.patch} × {model.patch} pixels, "
         f"images averaged by {recipe.downscale} × {recipe.downscale}. Samples: {sampler}, "
-        f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for "
-        f"(of textures that are shown from {SHOWN_FROM:g} on, about their Gaussian), "
+        f"σ from {sampler.sigma_0:g} to {sampler.sigma_inf:g}, around the mean gray or colour of what is asked for, "
         f"seed {how.seed}, products in {how.precision_on('cpu')}."
     )
 

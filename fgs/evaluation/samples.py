@@ -55,7 +55,7 @@ class Judged:
     def draw(self, score: ProjectedScore, condition: Condition, n: int) -> Tensor:
         """Sample n images for every row of a condition: (rows, n, C, H, W)."""
         size = self.subject.patches.patch
-        sampler, score = self.how.build(condition.sigma_0), self.how.cast(score)
+        sampler, score = self.how.build(), self.how.cast(score)
         return sample_rows(score, condition, n, sampler, (size, size), self.how.seed, self.advance)
 
     def classes(self, x: Tensor) -> dict[str, Found]:
@@ -67,8 +67,7 @@ class Judged:
 def samples(judged: Judged) -> Found:
     """Samples of every class against real patches, and whether they are copies of any."""
     subject = judged.subject
-    condition = subject.model.condition()
-    x = judged.draw(subject.model.network, condition, judged.n)
+    x = judged.draw(subject.model.network, subject.model.condition(), judged.n)
     classes = judged.classes(x)
     for y, name in enumerate(subject.model.classes):
         classes[name] |= _copies(subject, y, x[y][:COPIES], judged.how.seed)
@@ -82,8 +81,7 @@ def samples(judged: Judged) -> Found:
         summary[f"{key}_own"] = sum(found[key] == name for name, found in classes.items()) / len(classes)
     excess = [found["memorised"] - found["real_memorised"] for found in classes.values()]
     summary["memorised_beyond_held_out"] = max(excess)
-    steps = judged.how.build(condition.sigma_0).planned_steps()
-    return {"n": judged.n, "steps": steps, "classes": classes, "summary": summary}
+    return {"n": judged.n, "steps": judged.how.build().planned_steps(), "classes": classes, "summary": summary}
 
 
 def _find_nearest(judge: TextureJudge, x: Tensor, classes: dict[str, Found]) -> None:

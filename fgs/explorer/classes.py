@@ -44,7 +44,7 @@ def feature_data(model: Model, advance: Callable[[int], None] = lambda images: N
     strips = []
     for alpha in torch.linspace(0, 1, ALPHAS).tolist() if a else ():
         # all pairs at one α: the seed gives each its own start and noise, the same at every α (Fig. 8)
-        between = [None if part is None else part[a].lerp(part[b], alpha) for part in condition[:3]]
+        between = [None if part is None else part[a].lerp(part[b], alpha) for part in condition]
         strips.append(draw(Condition(*between)))  # type: ignore[arg-type]
     places, tenths = (1e4 * points).round().int().tolist(), (10 * torch.cdist(phi, phi[ends])).round().int().tolist()
     return {

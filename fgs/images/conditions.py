@@ -1,7 +1,7 @@
 """What images are asked for, where sampling of them starts, and drawing them row by row."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,13 +11,11 @@ from torch import Generator, Tensor
 from fgs.composition import AnyOf, Several, Superposition
 from fgs.embedding import interpolate
 from fgs.images.known_mean import KnownMean
-from fgs.images.spot_noise import spot_noise
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 from fgs.sampling import StepByStep, draw_start
 
 PIXELS = 2**16  # of the images of a batch; bounds the memory
-SHOWN_FROM = 0.25  # σ_0 where pictures are shown (docs/outline.md)
 
 Advance = Callable[[int], None]
 """Is told of every call of the network how many images went through it."""
@@ -30,23 +28,16 @@ class Condition(NamedTuple):
     around the mean m_y of a class are d(m_y − m)²/2σ_0² nats apart, 20 for a gray .2 away and 32 × 32 pixels, and the
     network takes the start at its word. Of m − m_y exact scores keep (λ²/(λ² + σ_0²))^(1/2β), along which a class has
     variance λ²: for roof tiles .25 at β = .3; the network that ships kept .35. So images start around m_y. Their
-    mean over pixels is held to m_y, as `KnownMean` says, where Σ_y is given, and else left to the network. A texture
-    that is shown tells more: the Gaussian of its pictures, from which sampling starts at σ_0 = `SHOWN_FROM`.
+    mean over pixels is held to m_y, as `KnownMean` says, where Σ_y is given, and else left to the network.
     """
 
     phi: Tensor | None  # (rows, F) target features, or labels; None is one row without guidance
     mean: Tensor  # (rows, C, 1, 1) m_y, or (rows, C, H, W) images to start from (Fig. 12)
     covariance: Tensor | None = None  # (rows, C, C) Σ_y, of the mean over pixels
-    pictures: Sequence[Sequence[Tensor]] | None = None  # of each row, one or more (C, h, w) of any sizes
-
-    @property
-    def sigma_0(self) -> float:
-        """The noise level to start at."""
-        return SHOWN_FROM if self.pictures else 1.0
 
     def row(self, k: int) -> "Condition":
         """Ask for one of its rows."""
-        return Condition(*(None if part is None else part[k : k + 1] for part in self))  # type: ignore[arg-type]
+        return Condition(*(None if part is None else part[[k]] for part in self))  # type: ignore[arg-type]
 
     def several(self, score: ProjectedScore, n: int) -> Several:
         """Return the scores of its rows side by side, each for n samples: a `Superposition` makes one of them."""
@@ -55,17 +46,13 @@ class Condition(NamedTuple):
 
     def between(self, shares: Tensor) -> "Condition":
         """Ask for what lies between its two rows, at every share α, (M,), of the way (Fig. 8)."""
-        parts = (None if part is None else interpolate(part[0], part[1], shares) for part in self[:3])
+        parts = (None if part is None else interpolate(part[0], part[1], shares) for part in self)
         return Condition(*parts)  # type: ignore[arg-type]
 
     def start(self, rows: Tensor, size: tuple[int, int], sigma_0: float, generator: Generator) -> Tensor:
         """Draw x_{σ_0} of (H, W) pixels for each of `rows`, (n,) numbers of rows: (n, C, H, W)."""
         mean = self.mean[rows].expand(-1, -1, *size)
-        x = draw_start(tuple(mean.shape), mean, sigma_0, generator=generator)
-        for k, row in enumerate(rows.tolist() if self.pictures else ()):
-            shown = self.pictures[row]  # type: ignore[index]
-            x[k] += spot_noise(shown[k % len(shown)], 1, size, generator)[0]
-        return x
+        return draw_start(tuple(mean.shape), mean, sigma_0, generator=generator)
 
     def guide(self, score: ProjectedScore, rows: Tensor) -> tuple[ProjectedScore, Tensor | None]:
         """Return the score that samples of `rows`, (n,), follow, and the φ to hand to it."""

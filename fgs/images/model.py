@@ -34,7 +34,6 @@ class Model:
     spread: Tensor | None  # (K,) how much φ varies within each class, as `class_features` says
     recipe: Recipe  # how it was trained; where its images were is left out
     hashes: dict[str, str]  # of the pixels of each class that was trained on
-    pictures: list[list[Tensor]] | None = None  # of classes that are shown, as in `Condition`
 
     @property
     def patch(self) -> int:
@@ -66,7 +65,6 @@ class Model:
         hashes = {name: self.hashes[name] for name in names if name in self.hashes}
         parts = {name: getattr(self, name) for name in ("targets", "means", "covariance", "spread")}
         chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
-        chosen["pictures"] = self.pictures and [self.pictures[row] for row in rows]
         return replace(self, classes=tuple(names), hashes=hashes, **chosen)
 
     def showing(self, patches: Patches) -> "Model":
@@ -80,7 +78,6 @@ class Model:
         phi, spread = class_features(self.network, patches)
         means, covariance = class_means(patches)
         own: dict[str, Any] = {"targets": phi, "means": means, "covariance": covariance, "spread": spread}
-        own["pictures"] = [patches.training_regions(y) for y in range(len(patches.classes))]
         return replace(self, classes=patches.classes, hashes={}, **own)
 
     def condition(self, names: Sequence[str] | None = None) -> Condition:
@@ -91,7 +88,7 @@ class Model:
         """
         model = self if names is None else self.only(names)
         if model.targets is not None:
-            return Condition(model.targets, model.means, model.covariance, model.pictures)
+            return Condition(model.targets, model.means, model.covariance)
         if names is not None:
             raise ValueError("class: the model was trained without classes (guidance none)")
         return self.unguided
@@ -122,6 +119,11 @@ class Model:
         except UnusableError as error:
             raise UnusableError(f"{path}: {error}") from None
         return image.float() / 255
+
+    def tiles(self, path: Path, downscale: int | None = None) -> Tensor:
+        """Return the patches side by side of one image, (N, C, patch, patch); arguments and errors as in `read`."""
+        image = self.read(path, self.patch, downscale)
+        return image.unfold(1, self.patch, self.patch).unfold(2, self.patch, self.patch).flatten(1, 2).transpose(0, 1)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:

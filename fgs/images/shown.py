@@ -13,7 +13,6 @@ from fgs.images.model import Model
 from fgs.images.reading import UnusableError
 
 SCALES = (1, 2, 3, 4)  # of the pyramid in which a picture is offered
-LARGEST = 256  # pixels a side of a picture that its Gaussian is made of
 TILES = 64  # patches of a picture that are looked at, spread evenly
 NEAR = 5  # classes to which the distance of φ says how well its like is known
 MANY = 64  # classes that tell what a network knows
@@ -21,14 +20,13 @@ TOO_WIDE = 0.99  # quantile of the spread of φ over the classes trained on, bey
 
 
 class Shown(NamedTuple):
-    """A picture as it is looked at: averaged by `downscale`, in [0, 1]."""
+    """A picture averaged by `downscale`, as tiles (n, C, patch, patch) in [0, 1], their mean φ (F,), and its spread."""
 
     path: Path
     downscale: int
-    picture: Tensor  # (C, h, w), its middle if it is large
-    tiles: Tensor  # (n, C, patch, patch)
-    phi: Tensor  # (F,) the mean φ of the tiles
-    spread: float  # of φ over them
+    tiles: Tensor
+    phi: Tensor
+    spread: float
 
 
 def look_at(model: Model, path: Path, downscale: int | None = None) -> Shown:
@@ -58,14 +56,11 @@ def look_at(model: Model, path: Path, downscale: int | None = None) -> Shown:
 
 
 def _at(model: Model, path: Path, downscale: int) -> Shown:
-    image = model.read(path, model.patch, downscale)
-    tiles = image.unfold(1, model.patch, model.patch).unfold(2, model.patch, model.patch).flatten(1, 2).transpose(0, 1)
+    tiles = model.tiles(path, downscale)
     tiles = tiles[torch.linspace(0, len(tiles) - 1, min(TILES, len(tiles))).round().long()]
     each = model.features(tiles)
     phi, unit = each.mean(0), unit_of(each if model.targets is None else model.targets)
-    top, left = (max(0, length - LARGEST) // 2 for length in image.shape[1:])
-    picture = image[:, top : top + LARGEST, left : left + LARGEST]
-    return Shown(path, downscale, picture, tiles, phi, float(((each - phi) / unit).square().sum(1).mean().sqrt()))
+    return Shown(path, downscale, tiles, phi, float(((each - phi) / unit).square().sum(1).mean().sqrt()))
 
 
 def is_no_texture(model: Model, shown: Shown) -> bool:
@@ -77,5 +72,4 @@ def like(together: Sequence[Sequence[Shown]]) -> Condition:
     """Ask for what pictures show, a row for each set of pictures of one texture."""
     phi = torch.stack([torch.stack([shown.phi for shown in of_row]).mean(0) for of_row in together])
     means = [means_of(torch.cat([shown.tiles for shown in of_row])) for of_row in together]
-    pictures = [[shown.picture for shown in of_row] for of_row in together]
-    return Condition(phi, torch.stack([m for m, _ in means]), torch.stack([c for _, c in means]), pictures)
+    return Condition(phi, torch.stack([m for m, _ in means]), torch.stack([c for _, c in means]))

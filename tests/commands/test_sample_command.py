@@ -11,7 +11,7 @@ from PIL import Image
 from fgs.commands.sample import Sample, _start, _unique, rows_of
 from fgs.few_steps import MultiStep
 from fgs.guidance import Released
-from fgs.images.conditions import SHOWN_FROM, Condition, sample_rows
+from fgs.images.conditions import Condition, sample_rows
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.sources import patches_of
@@ -298,13 +298,3 @@ def test_open_shows_the_grid(fgs, run, tmp_path, monkeypatch):
     code, _, err = fgs("sample", run["features"], "--n", 1, *QUICK, "--out", tmp_path / "out", "--open")
     assert (code, err) == (0, "")
     assert shown == [(tmp_path / "out/grid.png").as_uri()]
-
-
-def test_a_picture_tells_where_to_start_unless_guidance_ends_on_the_way(fgs, run, photo, tmp_path):
-    starts = {}
-    for name, more in {"shown": (), "released": ("--release-at", 0.5), "coarse": ("--sigma-end", 0.5)}.items():
-        options = ["--like", photo, *more, "--n", 1, *QUICK, "--json", "--out", tmp_path / name]
-        code, out, _ = fgs("sample", run["features"], *options)
-        assert code == 0
-        starts[name] = json.loads(out)["sigma_start"]
-    assert starts == {"shown": SHOWN_FROM, "released": 1.0, "coarse": 1.0}

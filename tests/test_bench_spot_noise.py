@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from fgs.images import draw_images
-from fgs.images.conditions import SHOWN_FROM, Condition
-from fgs.images.spot_noise import spot_noise
 from fgs.noise import seeded
+from spot_noise import spot_noise
 
 
 def picture(shape=(3, 12, 9)):
@@ -36,15 +34,3 @@ def test_it_does_not_go_round_its_edges():
     x = spot_noise(u, 20_000, (8, 8), seeded(2))
     correlation = float((x[:, 0, 0, 0] * x[:, 0, 7, 7]).mean() / x.var())
     assert abs(correlation) < 5 / 20_000**0.5
-
-
-def test_what_is_shown_is_where_sampling_starts():
-    u = draw_images(1, 1, 64, color=True).popitem()[1][0].float() / 255
-    mean = u.mean((1, 2))[None, :, None, None]
-    plain, shown = Condition(None, mean), Condition(None, mean, None, [[u]])
-    assert (plain.sigma_0, shown.sigma_0) == (1.0, SHOWN_FROM)
-    rows = torch.zeros(200, dtype=torch.long)
-    x = shown.start(rows, (20, 20), 0.1, seeded(3))
-    expected = 0.1**2 + float(u.var((1, 2), unbiased=False).mean())
-    assert float((x - mean).square().mean()) == pytest.approx(expected, rel=0.1)
-    torch.testing.assert_close(shown.row(0).start(rows, (20, 20), 0.1, seeded(3)), x)
