@@ -22,6 +22,7 @@ from fgs.images.run import Run
 from fgs.images.sources import chosen_classes, flat_classes, read_patches
 from fgs.training import CheckpointError, NotFiniteError
 from fgs.training.processes import average, is_first, process_group, restarts
+from fgs.training.scalars import require_tensorboard, scalars
 
 NAMED = 10  # flat classes that are named
 
@@ -40,6 +41,7 @@ class TrainImages:
             "Go on with the run in this folder, with its own options; longer, if more --steps or --minutes are given."
         ),
     ] = None
+    tensorboard: Annotated[bool, _run("Also write scalars for TensorBoard, into the run's folder.")] = False
     dry_run: Annotated[bool, _run("Print what would be trained, and stop.")] = False
     json: Annotated[bool, _run("Print JSON only.")] = False
     given: frozenset[str] = frozenset()
@@ -68,6 +70,8 @@ def train_on_images(asked: TrainImages) -> None:
     """
     with usage_errors():
         asked = asked.started()
+        if asked.tensorboard:
+            require_tensorboard()
     if asked.dry_run:
         with usage_errors():
             _describe(asked.recipe.on_this_machine(), asked.json)
@@ -92,7 +96,7 @@ def _train_together(asked: TrainImages) -> None:
     if is_first():
         warn_of(run.skipped)
         _say_classes(run, asked)
-    _train(run)
+    _train(run, run.folder / "tensorboard" if asked.tensorboard and is_first() else None)
     if is_first():
         _report(run, asked.json)
 
@@ -110,12 +114,14 @@ def _say_classes(run: Run, asked: TrainImages) -> None:
         print(f"fgs: flat, of no use for endless classes: {', '.join(flat[:NAMED])}{more}", file=sys.stderr)
 
 
-def _train(run: Run) -> None:
+def _train(run: Run, board: Path | None) -> None:
+    bars = training_bars(lambda: _detail(run))
     try:
-        with _interruptions() as interrupted, training_bars(lambda: _detail(run)) as watch:
+        with _interruptions() as interrupted, bars as watch, scalars(board) as write:
             for record in run.train():
                 if is_first():
                     watch(run.recipe.guidance, record)
+                    write(record, run.metrics)
                 if interrupted():
                     run.save()
                     break

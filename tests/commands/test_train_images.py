@@ -172,3 +172,24 @@ def test_from_other_weights(fgs, run, textures, tmp_path):
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("fgs: --from: ")
     assert fgs("sample", tmp_path / "out", "--n", 1, "--steps", 8, "--beta", 0.9, "--out", tmp_path / "samples")[0] == 0
+
+
+@pytest.mark.slow
+def test_scalars_for_tensorboard(fgs, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
+    code, _, err = fgs(*QUICK, "--steps", 40, "--tensorboard", "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    events = accumulator(str(tmp_path / "run/tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [20, 40]
+    checks = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    shown = events.Scalars("held out PSNR")
+    assert [event.step for event in shown] == [line["step"] for line in checks]
+    assert [event.value for event in shown] == pytest.approx([line["psnr"] for line in checks])
+
+
+def test_without_the_package_there_are_no_scalars(fgs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, out, err = fgs(*QUICK, "--steps", 2, "--tensorboard", "--out", tmp_path / "run")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--tensorboard: needs a package; pip install" in err
+    assert not (tmp_path / "run").exists()
