@@ -356,10 +356,10 @@ lesson.save(figure, "residual")
 # ($1/\sqrt{2 \cdot 3000}$). So the markers at $d = 64$ differ a little by chance.
 
 # %% [markdown]
-# **And too fast.** So far the reading was too small in the *mean*. There is a second fault, of `per_sample` alone:
-# its reading *fluctuates* from sample to sample. To see it by itself, take data with no MMSE: a single point $m$.
-# The denoiser knows it, so $\hat x = m$. Then $s = m - x_\sigma$ is the noise, all of it. In the mean $\|s\|^2/d$ is
-# exactly $\sigma^2$.
+# **For the curious: and too fast.** So far the reading was too small in the *mean*. There is a second fault, of
+# `per_sample` alone: its reading *fluctuates* from sample to sample. To see it by itself, take data with no MMSE: a
+# single point $m$. The denoiser knows it, so $\hat x = m$. Then $s = m - x_\sigma$ is the noise, all of it. In the
+# mean $\|s\|^2/d$ is exactly $\sigma^2$.
 #
 # **Predict:** the reading is right in the mean. Does a sample then take as many steps as planned, more, or fewer?
 
@@ -457,7 +457,8 @@ h, beta, counted = 0.05, 0.1, []  # not those of above
 planned = math.log(100) / (beta * h)
 for d in dims:
     sampler = SISA(h, beta, sigma_0=1.0, sigma_inf=0.01, noise_level=per_sample)
-    samples = sampler(lambda x, phi, sigma: -x, draw_start((200, d), 0.0, 1.0, generator=generator).double())
+    start = draw_start((200, d), 0.0, 1.0, generator=generator).double()
+    samples = sampler(lambda x, phi, sigma: -x, start, generator=generator)
     counted.append(float(samples.steps.double().mean()))  # mean over 200 samples
 fewer = [planned / (1 + 2 * (1 - beta) / (beta * d)) for d in dims]
 lesson.compare("a point in d = 64: steps, σ read per sample", counted[-1], fewer[-1])
@@ -473,11 +474,10 @@ lesson.save(figure, "steps")
 
 # %% [markdown]
 # **What was seen.** The squares follow the black line, far below the blue one. At $d = 64$ the formula says 719
-# steps, where the plan is 921. The number counted is printed beside it. It differs from run to run: the noise of
-# these steps is drawn without the seed of the lesson, and the mean of 200 samples is uncertain by about 11 steps. In
-# fifteen draws it lay between 713 and 749. In smaller dimensions the steps are far fewer. At $d = 1$ the plan is
-# divided by 19. (There the square lies a little lower still. The fluctuations are so large that two terms of the
-# logarithm are too few.)
+# steps, where the plan is 921. The number counted is printed beside it. The mean of 200 samples is uncertain by about
+# 11 steps: with fifteen other seeds it lay between 713 and 749. In smaller dimensions the steps are far fewer. At
+# $d = 1$ the plan is divided by 19. (There the square lies a little lower still. The fluctuations are so large that
+# two terms of the logarithm are too few.)
 
 # %% [markdown]
 # **Is that bad?** Fewer steps are cheaper. But each step multiplies what is left of the start by $1 - h$. So fewer
