@@ -35,7 +35,8 @@ dims = (1, 2, 4, 8, 16, 64)
 # **The symbols so far.** They are those of lessons 1 and 2.
 #
 # - $x$ is a clean signal, a vector of $d$ numbers. $d$ is its dimension.
-# - $x_\sigma = x + \sigma z$ is the noisy signal. The entries of $z$ are independent, of mean 0 and variance 1.
+# - $x_\sigma = x + \sigma z$ is the noisy signal. The entries of $z$ are independent normal numbers, of mean 0 and
+#   variance 1.
 # - $\sigma$ is the *noise level*: the standard deviation (sd) of the noise in each coordinate.
 # - $\hat x$ is the best guess of $x$ that can be made from $x_\sigma$: the mean of all $x$ that may have led to it.
 # - $s = \hat x - x_\sigma$ is the *residual*: what the denoiser would add. By lesson 1 it is $\sigma^2$ times the
@@ -223,7 +224,7 @@ lesson.compare("‖s‖²/d in σ², at σ = λ and d = 1", shares[0], 0.5)
 # | 4 | 0.21 | 0.04 | 0.06 | 1.31 |
 #
 # Each reading that is too small makes the next $a$ smaller, and so the next reading smaller still. After four steps
-# the sampler believes in $0.05\lambda$ of noise. That is below $\sigma_\infty = 0.2\lambda$, where the next cell
+# the sampler believes in $0.06\lambda$ of noise. That is below $\sigma_\infty = 0.2\lambda$, where the next cell
 # stops. So it takes itself to be done. But most of the noise is still there: $\sqrt v$ went from $1.41\lambda$ to
 # $1.31\lambda$, and should come near $\lambda$. So the answer to the second question is: *too wide*, because it
 # stops too early.
@@ -356,10 +357,10 @@ lesson.save(figure, "residual")
 # ($1/\sqrt{2 \cdot 3000}$). So the markers at $d = 64$ differ a little by chance.
 
 # %% [markdown]
-# **For the curious: and too fast.** So far the reading was too small in the *mean*. There is a second fault, of
-# `per_sample` alone: its reading *fluctuates* from sample to sample. To see it by itself, take data with no MMSE: a
-# single point $m$. The denoiser knows it, so $\hat x = m$. Then $s = m - x_\sigma$ is the noise, all of it. In the
-# mean $\|s\|^2/d$ is exactly $\sigma^2$.
+# **For the curious: and too fast.** (You can go on at "Does the claim hold?".) So far the reading was too small in the
+# *mean*. There is a second fault, of `per_sample` alone: its reading *fluctuates* from sample to sample. To see it by
+# itself, take data with no MMSE: a single point $m$. The denoiser knows it, so $\hat x = m$. Then $s = m - x_\sigma$
+# is the noise, all of it. In the mean $\|s\|^2/d$ is exactly $\sigma^2$.
 #
 # **Predict:** the reading is right in the mean. Does a sample then take as many steps as planned, more, or fewer?
 

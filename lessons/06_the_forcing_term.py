@@ -486,11 +486,12 @@ lesson.end()
 # made so. The paper learns a $\varphi$ that is nearly the same, $\varphi_y$, for all $x$ of a class, and pushes
 # $\varphi(x_\sigma)$ to $\varphi_y$ (from lesson 9 on).
 #
-# Such a push vanishes by itself inside the class: there $\varphi(x) = \varphi_y$, not at one point, but everywhere.
-# It has nothing to narrow, and can stay on to the end, as in lesson 10. (As far as $\varphi$ is so concentrated: that
-# is learned, and lesson 10 measures it.) That is the shape of Bayes' rule. How near it comes was measured
-# (`docs/conditional.md`): down to $\sigma \approx \lambda$ its strength is within 5 to 15 % of that of Bayes' rule.
-# Only where classes overlap, $4\lambda$ apart, it is too weak by half near the border, at $\sigma \approx \lambda/2$.
+# Such a push nearly vanishes by itself inside the class: there $\varphi(x)$ is near $\varphi_y$, not at one point, but
+# everywhere. And the network learned to denoise with the push in it: not the push, but the *sum* of score and push is
+# trained to be right. So it can stay on to the end. Lesson 10 shows it, and measures both. That is the shape of Bayes'
+# rule. How near it comes was measured (`docs/conditional.md`): where classes lie apart, the strength is about that of
+# Bayes' rule down to $\sigma \approx \lambda$. Where they overlap, $4\lambda$ apart, it is too weak, by half near the
+# border at $\sigma \approx \lambda/2$.
 
 # %% [markdown]
 # **Exercises** (answers in `answers.md`), at D = 10λ and β = 0.1
