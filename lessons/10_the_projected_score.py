@@ -344,12 +344,12 @@ lesson.save(figure, "figure-6")
 #   = \sigma^2\,\big(1 - p_\sigma(y|x_\sigma)\big)\,\frac{m_y - m_{y'}}{\lambda^2 + \sigma^2}.$$
 #
 # Here $y'$ is the other class, and $p_\sigma(y|x_\sigma)$ the probability of $y$ given $x_\sigma$. At $10\lambda$ in
-# $d = 64$ was found (its figure, above on the right):
+# $d = 64$ was found (that page has the figure):
 #
 # - The strength of Bayes' rule rises from about .3 at $\sigma_0$ to nearly 1 at $\sigma = \lambda$ and below.
 # - That of matching follows it down to $\sigma \approx \lambda$. Regressed on what Bayes' rule adds, what matching
 #   adds has the slope .96 and the correlation .98, over noise levels $\sigma \ge \lambda$.
-# - The linear push has 3 all the way, three to nine times as much, and then must end.
+# - The linear push has 3 all the way, three to ten times as much, and then must end.
 #
 # So $K_\sigma$ is there, but nobody chose it. The loss did, and came near Bayes' rule.
 
