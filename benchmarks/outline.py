@@ -159,7 +159,9 @@ def draw(out: Path, path: Path) -> None:
         label = "x" if key == "x" else "x̂"
         left.plot(levels, values.quantile(0.5, 1), color=colour, label=f"{label}, median of 12 textures")
         left.fill_between(levels, values.quantile(0.1, 1), values.quantile(0.9, 1), color=colour, alpha=0.2, lw=0)
-        print(label, [f"{level:.2f}: {float(v.quantile(0.5)):.3f}" for level, v in zip(levels, values, strict=True)][::6])
+        print(
+            label, [f"{level:.2f}: {float(v.quantile(0.5)):.3f}" for level, v in zip(levels, values, strict=True)][::6]
+        )
     left.set(xscale="log", ylim=(0, 1.02), xlabel="σ", ylabel="share explained by the closed form")
     left.legend(frameon=False, fontsize=8)
     starts = json.loads((out / "starts.json").read_text())

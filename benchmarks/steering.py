@@ -41,7 +41,7 @@ def run(laid: Path, out: Path) -> None:
     patches = unseen_patches(model.recipe, laid / "unseen", ())[0]
     judge = fit_judge(patches)
     asked = Condition(class_features(network, patches).phi, *class_means(patches))  # type: ignore[arg-type]
-    ways = ["projected", *(f"{way} τ {share:g}" for share in SHARES for way in ("unguided", "both"))]
+    ways = ["projected", *(f"{way} τ {share:g}" for way in ("unguided", "both") for share in SHARES)]
     for way in ways:
         found = rows.setdefault(way, {})
         for y, name in enumerate(patches.classes):
