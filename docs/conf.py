@@ -13,7 +13,8 @@ sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "lessons"), str(DOCS)]  # th
 
 project, author, copyright = "fgs", "The fgs developers", "The fgs developers, MIT licence"
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "docs/api/*.md", "lessons/*.md", "lessons/[0-9]*.py", "benchmarks/README.md"]
+include_patterns = ["docs/*.md", "docs/api/*.md", "docs/shipped/report.md", "lessons/*.md", "lessons/[0-9]*.py"]
+include_patterns += ["benchmarks/README.md"]
 exclude_patterns = [".*", "build", "dist", "out", "fgs", "toy", "tests", "docs/_build", "**/__pycache__", "*.egg-info"]
 extensions = [
     *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx_copybutton"),
