@@ -23,7 +23,7 @@ from fgs.embedding import (
 from fgs.features import channel_means, match_means
 from fgs.few_steps import FewSteps, MultiStep
 from fgs.field import asymmetry, inconsistency
-from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released, clean_classifier
+from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, Released
 from fgs.images import Patches, Preparation, draw_images, load_model, read_images
 from fgs.measures import class_hit, energy_distance, mean_and_sd, two_sample_floor, wasserstein_1
 from fgs.networks import MLP, GuidedMLP, GuidedUNet, LabelMLP, LabelUNet, UNet, receptive_field
@@ -47,7 +47,7 @@ __all__ = [  # noqa: RUF022 by what they are for
     "ConstantVelocity", "HeunVelocity", "Outline", "Several", "AnyOf", "AllOf", "Steered", "near",
     "draw_start", "fixed", "growing", "NotConvergingError",
     "channel_means", "match_means", "denoising_loss", "log_uniform", "uniform", "inverse_variance", "unweighted",  # φ
-    "ClassifierFreeGuidance", "ClassifierGuidance", "clean_classifier", "Released",  # scores made of scores
+    "ClassifierFreeGuidance", "ClassifierGuidance", "Released",  # scores made of scores
     "Posterior", "Projected", "estimate_noise", "asymmetry", "inconsistency",
     "centroid", "conditioned", "interpolate", "nearest_mean", "separation", "density_distances", "euclidean_fit",
     "feature_metric",

@@ -66,19 +66,6 @@ class ClassifierGuidance:
         return s + self.scale * per_row(sigma, x).square() * gradient
 
 
-def clean_classifier(log_likelihood: LogLikelihood, sigma_clean: float) -> LogLikelihood:
-    """Apply the classifier of (almost) clean data to noisy data, whatever their σ.
-
-    This is the error that Section 2 warns of, p_σ(y|x_σ) ≠ p(y|x_σ): sure of a class where the noise leaves no ground
-    to be sure, it pushes by (m_y − E[m | x])/λ² instead of /(λ² + σ²) (classes of equal width λ).
-
-    Args:
-        log_likelihood: log p_σ(y|x).
-        sigma_clean: the noise level that the classifier knows, in the units of x.
-    """
-    return lambda x, sigma: log_likelihood(x, sigma.new_tensor(sigma_clean))
-
-
 @dataclass(frozen=True)
 class Released:
     """A score whose guidance ends below a noise level (Fig. 13).

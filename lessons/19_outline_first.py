@@ -69,7 +69,7 @@ lesson.compare("the same at the end", explained[-1], "less: it knows of no class
 
 # %% [markdown]
 # What it explains is $1 - \sum\|x_\sigma - \hat x_\sigma^{\text{Gauss}}\|^2 / \sum\|x_\sigma - m\|^2$, both from the
-# same start. It is right to a third of a percent at $\sigma_S$. Below, the true paths turn to one class or the other,
+# same start. It is right to a fifth of a percent at $\sigma_S$. Below, the true paths turn to one class or the other,
 # and the Gaussian's go straight on.
 #
 # **So start there.** No network and no step is needed above: draw $x_\sigma \sim N(m, \Sigma + \sigma^2\mathrm{Id})$

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import random_mixture
-from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance, clean_classifier
+from fgs.guidance import ClassifierFreeGuidance, ClassifierGuidance
 from fgs.protocols import ProjectedScore
 from toy import ExactScore
 
@@ -50,7 +50,7 @@ def test_guidance_takes_a_class_a_row_and_a_sigma_a_row():
 def test_a_clean_classifier_is_right_on_clean_data_only():
     """p_σ(y|x_σ) ≠ p(y|x_σ), Section 2."""
     mixture, score, x, sigma = case(2, sigma=1.0)
-    wrong = ClassifierGuidance(score, clean_classifier(mixture.log_posterior, 0.05))
+    wrong = ClassifierGuidance(score, lambda x, sigma: mixture.log_posterior(x, 0.05))  # of any σ
     right = ClassifierGuidance(score, mixture.log_posterior)
     y = mixture.one_hot(0)
     clean = torch.tensor(0.05, dtype=torch.float64)
