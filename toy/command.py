@@ -45,8 +45,8 @@ class Toy:
         out = self.out
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
         for name in {"h", "noise_level"} & self.given:
-            other = "sampler" if self.config.sampler == "velocity" else "calls"
-            refusals[f"{name}: is of SISA; leave out --{other}, or this"] = not self.config.by_sisa
+            other = "sampler" if "sampler" in self.given else "calls"
+            refusals[f"{name}: is of SISA; leave out --{other}, or this"] = bool({"calls", "sampler"} & self.given)
         for name in {"beta"} & self.given:
             refusals[f"{name}: of velocity is 1; leave it out"] = self.config.sampler == "velocity"
         for name in {"minutes", "training_steps", "primes", "clusters", "labels", "blind"} & self.given:
@@ -63,7 +63,8 @@ def sample_toy(asked: Toy) -> None:
         config, networks = asked.config, (*LABELS, *own) if asked.learned else ()
         if "methods" not in asked.given:
             config = replace(config, methods=EXACT_METHODS + methods_of(networks))
-        if config.networks() and not {"calls", "h", "noise_level"} & asked.given:
+        several = config.networks() or "sampler" in asked.given
+        if several and not {"calls", "h", "noise_level"} & asked.given:
             config = replace(config, calls=CALLS)
         missing = config.networks() - {*networks, *(OWN if asked.learned else ())}
         if missing:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fgs.measures.distances import two_sample_floor, wasserstein_1
 from toy import experiment
+from toy.config import CALLS
 from toy.methods import Method
 
 QUICK = ["toy", "--samples", "100", "--h", "0.3"]
@@ -275,6 +276,7 @@ def test_a_training_that_fails_is_exit_code_1(fgs, monkeypatch, tmp_path):
         (["--minutes", "2"], "--minutes: is for networks to be trained; add --learned"),
         (["--calls", "50", "--noise-level", "pooled"], "--noise-level: is of SISA; leave out --calls, or this"),
         (["--sampler", "velocity", "--h", "0.1"], "--h: is of SISA; leave out --sampler, or this"),
+        (["--sampler", "multi-step", "--h", "0.1"], "--h: is of SISA; leave out --sampler, or this"),
         (["--sampler", "velocity", "--beta", "0.5"], "--beta: of velocity is 1; leave it out"),
     ],
 )
@@ -312,3 +314,13 @@ def test_by_constant_velocity(fgs):
     row = found["methods"]["exact"]
     assert row["steps"] == 40
     assert row["sd"] == pytest.approx(1, abs=0.1)  # of 500 samples known to 3 %
+
+
+def test_a_sampler_that_is_named_is_the_one_that_samples(fgs):
+    """Without --calls, too, where SISA would be taken if nothing were said."""
+    for name, betas in (("multi-step", 2), ("velocity", 1)):
+        code, out, _ = fgs("toy", "--sampler", name, "--samples", "50", "--method", "exact", "--json")
+        found = json.loads(out)
+        assert code == 0
+        tables = [found[key] for key in ("methods", "methods_beta_1") if key in found]
+        assert [table["exact"]["steps"] for table in tables] == [CALLS] * betas
