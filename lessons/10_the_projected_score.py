@@ -370,12 +370,31 @@ lesson.save(figure, "figure-6")
 #   the loss judged $s(x_\sigma, e)$ as a whole, at every noise level, with the push in it. The best whole is the
 #   score of the class (above). Where $e$ is small and not 0, the rest of the network can make up for it.
 #
-# The second reason is the stronger. $e$ is small in the class, but not nothing. Look at `network(x, phi) -
-# network(x)` for $x$ with noise $\lambda/2$, in the network of this lesson (the lesson does not print this; in
-# brackets another seed). Over the whole mixture, mostly from points of the other class, its strength is 3.0 (3.0).
-# Inside class 0 alone it is .25 (.21), since $\phi$ is flat there. A linear push of strength 3 has 3 at both places,
-# and Bayes' rule has 0 inside. The pass without matching, `network(x)`, has .76 (.84) inside, less than the 1 of the
-# class's score. The sum of both, `network(x, phi)`, has 1.01 (1.05). The linear push would make it 4.
+# The second reason is the stronger: $e$ is small in the class, but not nothing. The next cell measures both, at
+# $\sigma = \lambda/2$. It fits what is added along $u$, and each of the two passes, by
+# $c\,\sigma^2(m_0 - x_\sigma)/(\lambda^2 + \sigma^2)$, least squares, and prints the $c$: the strength.
+
+
+# %%
+def strengths(y):
+    """Return c of s(x, φ_0) − s(x, None), of s(x, None) and of s(x, φ_0): for x of class y, or of both (None)."""
+    generator = torch.Generator().manual_seed(3)
+    x, _ = fgs.add_noise(mixture.sample(20_000, y, generator=generator), torch.tensor(lam / 2), generator)
+    unit = (means[0] - x) @ u / 5  # σ²/(λ² + σ²) = 1/5
+    free, guided = network(x.float()).double() @ u, network(x.float(), fgs.centroid(network, x_i[0])).double() @ u
+    return [float((s * unit).mean() / unit.square().mean()) for s in (guided - free, free, guided)]
+
+
+lesson.compare("what matching adds, x of both classes: strength", strengths(None)[0], "3 for the push of lesson 6")
+inside = dict(zip(("what matching adds", "without matching", "with matching"), strengths(0), strict=True))
+for (what, c), expected in zip(inside.items(), ("3 for that push, 0 by Bayes' rule", 1.0, 1.0), strict=True):
+    lesson.compare(f"{what}, x of class 0: strength", c, expected)
+
+# %% [markdown]
+# Over the whole mixture, mostly from points of the other class, matching is as strong as the push of lesson 6 was.
+# Inside the class it has .25, since $\phi$ is flat there. The push has 3 at both places, and Bayes' rule has 0
+# inside. And the pass without matching has less than the 1 of the class's score there, so that the sum of both is
+# near 1. The linear push would make it 4.
 
 # %% [markdown]
 # **For the curious: one may let go, too.** `Released` ends guidance below a noise level, as in the paper's Fig. 13.
