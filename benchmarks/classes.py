@@ -1,8 +1,9 @@
 """What makes a network take any texture: how many pictures, which changes of them, classes with labels or without end?
 
-`python benchmarks/classes.py LAID OUT [NAME …]` trains networks (`small`, gray) at equal steps, each with one choice
-changed, and samples the textures of LAID/unseen with each (LAID: see `shipped.py lay`). OUT gets a file a network, and
-the state of the one in training, so that a run that was stopped goes on; without names all are made.
+`python benchmarks/classes.py LAID OUT [NAME …]` trains networks (`small`, gray), each with one choice changed, and
+samples the textures of LAID/unseen with each (LAID: see `shipped.py lay`). Those of so many pictures take 18,000 steps,
+those that leave out a change of the pictures, or have φ of some blocks, 3,000. OUT gets a file a network, and the state
+of the one in training, so that a run that was stopped goes on; without names all are made.
 
 `python benchmarks/classes.py draw OUT FIGURE.png` prints the table and draws it.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from fgs.common.files import atomic, write_text
@@ -34,7 +36,7 @@ from fgs.training.trainer import Trainer
 from script import run_or_draw
 from shipped import TWELVE
 
-STEPS, SAMPLES, SHARE = 18_000, 16, 0.1
+STEPS, FEW_STEPS, SAMPLES, SHARE = 18_000, 3_000, 16, 0.1
 EVERY = 1000  # steps between two states that are kept
 SEED = 0
 PARTS: dict[str, Variation] = {
@@ -47,6 +49,8 @@ BLOCKS = {"φ of block 1": (0,), "φ of the encoder": (0, 1), "φ of the middle"
 """Of `small`: blocks 0 and 1 are the encoder, 2 the middle, 3 the decoder's first."""
 NUMBERS = (12, 60, 400)
 DISTANCES = ("distance_median", "distance_nine_tenths")
+SHOWN = {"unseen": "60 textures", "twelve": "12 photographs"}
+TWELVE_AT = 5  # where networks trained on the twelve themselves stand on the axis of pictures
 
 
 class Data:
@@ -146,41 +150,66 @@ def run(laid: Path, out: Path, names: list[str]) -> None:
             continue
         out.mkdir(parents=True, exist_ok=True)
         kept = path.with_suffix(".pt")
-        network = trained(data.recipe, made[name](), matched=BLOCKS.get(name), kept=kept)
+        steps = FEW_STEPS if name in ("all", *PARTS, *BLOCKS) else STEPS
+        network = trained(replace(data.recipe, steps=steps), made[name](), matched=BLOCKS.get(name), kept=kept)
         assert isinstance(network, GuidedUNet)
         found = judged(network, data.unseen, judge)
-        write_text(path, json_text({"name": name, "steps": STEPS} | found))
+        write_text(path, json_text({"name": name, "steps": steps} | found))
         kept.unlink()
         print(name, found["unseen"], found["twelve"], file=sys.stderr, flush=True)
 
 
 def draw(out: Path, path: Path) -> None:
-    """Print hit and distance of every network, and draw them over the number of pictures, and by what is left out."""
+    """Print hit and distance of every network; draw them over the number of pictures, and by what is left out."""
     found = {each["name"]: each for each in (json.loads(file.read_text()) for file in sorted(out.glob("*.json")))}
-    print(f"{'':24}{'hit':>8}{'median':>8}{'90 %':>8}   of the twelve")
+    print("| | " + " | ".join(f"{of}: hit | median | 90 %" for of in SHOWN.values()) + " |\n|" + "---|" * 7)
     for name, each in found.items():
-        cells = [each[key][part] for key in ("unseen", "twelve") for part in ("hit", *DISTANCES)]
-        print(f"{name:24}" + "".join(f"{cell:8.2f}" for cell in cells))
-    groups = [[name for name in names if name in found] for names in (["all", *PARTS], ["all", *BLOCKS])]
-    groups = [sorted(names, key=lambda name: found[name]["unseen"]["hit"]) for names in groups if len(names) > 1]
-    figure = new_figure(4.0 + 4.0 * len(groups), 3.4)
-    over, *panels = figure.subplots(1, 1 + len(groups), squeeze=False)[0]
-    sizes = sorted((int(name.split()[0]), name) for name in found if name.endswith("pictures"))
-    for number, (key, label) in enumerate({"unseen": "60 textures", "twelve": "12 photographs"}.items()):
-        hits = [found[name][key]["hit"] for _, name in sizes]
-        over.plot([n for n, _ in sizes], hits, "o-", color=CLASS_COLOURS[number + 1], label=f"{label} never seen")
-    over.set(xscale="log", ylim=(0, 1), xlabel="pictures that classes are drawn from", ylabel="class hit")
-    over.axhline(found["all"]["unseen"]["real_hit"], color=OTHER, lw=1, ls="--")
-    over.annotate("held-out patches", (sizes[0][0], found["all"]["unseen"]["real_hit"]), fontsize=7, va="bottom")
-    over.legend(frameon=False, fontsize=8)
-    for by, names in zip(panels, groups, strict=True):
-        for number, key in enumerate(("unseen", "twelve")):
-            by.plot(
-                [found[name][key]["hit"] for name in names], range(len(names)), "o", color=CLASS_COLOURS[number + 1]
-            )
-        by.set(xlim=(0, 1), xlabel="class hit", yticks=range(len(names)), yticklabels=names)
-        by.grid(axis="y", alpha=0.3)
+        cells = [each[key][part] for key in SHOWN for part in ("hit", *DISTANCES)]
+        print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+    figure = new_figure(10.0, 7.0)
+    (hits, distances), (parts, blocks) = figure.subplots(2, 2)
+    _over_pictures(hits, found, "hit")
+    _over_pictures(distances, found, DISTANCES[0])
+    hits.set(ylim=(0, 1), ylabel="class hit", title="Textures never seen, by the number of pictures")
+    distances.set(yscale="log", ylabel="distance ÷ floor, median", title="The same, distance")
+    distances.set_yticks((1, 2, 4), ("1", "2", "4"))
+    distances.minorticks_off()
+    _without(parts, {name: found[name] for name in ("all", *PARTS) if name in found})
+    _without(blocks, {name: found[name] for name in ("all", *BLOCKS) if name in found})
+    parts.set(title="A change of the pictures left out")
+    blocks.set(title="φ of some blocks only")
     save_figure(figure, path)
+
+
+def _over_pictures(axis: Axes, found: dict[str, Any], key: str) -> None:
+    """Draw one measure over the number of pictures, and beside it two networks trained on the twelve themselves."""
+    sizes = sorted((int(name.split()[0]), name) for name in found if name.endswith("pictures"))
+    for number, (of, label) in enumerate(SHOWN.items(), 1):
+        colour = CLASS_COLOURS[number]
+        axis.plot([n for n, _ in sizes], [found[name][of][key] for _, name in sizes], "o-", color=colour, label=label)
+        for name, marker in (("the twelve, endless", "^"), ("the twelve, fixed", "s")):
+            if name in found:
+                axis.plot(TWELVE_AT, found[name][of][key], marker, color=colour, mfc="none")
+        real = next(iter(found.values()))[of]["real_hit"] if key == "hit" else 1.0
+        axis.axhline(real, color=colour, lw=0.8, ls="--")
+    for name, marker in (("on the twelve, endless", "^"), ("on the twelve, fixed classes", "s")):
+        axis.plot([], [], marker, color=OTHER, mfc="none", label=name)
+    axis.plot([], [], "--", color=OTHER, lw=0.8, label="held-out patches")
+    axis.set(xscale="log", xlabel="pictures that classes are drawn from")
+    axis.set_xticks([n for n, _ in sizes], [f"{n:,}" for n, _ in sizes])
+    axis.minorticks_off()
+    axis.legend(frameon=False, fontsize=8)
+
+
+def _without(axis: Axes, found: dict[str, Any]) -> None:
+    """Draw the hits of networks by their names, the best above."""
+    names = sorted(found, key=lambda name: found[name]["unseen"]["hit"])
+    for number, (key, label) in enumerate(SHOWN.items(), 1):
+        hits = [found[name][key]["hit"] for name in names]
+        axis.plot(hits, range(len(names)), "o", color=CLASS_COLOURS[number], label=label)
+    axis.set(xlim=(0, 1), xlabel=f"class hit after {FEW_STEPS:,} steps", yticks=range(len(names)), yticklabels=names)
+    axis.grid(axis="y", alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
 
 
 if __name__ == "__main__":
