@@ -55,9 +55,9 @@ model = load_model()
 #
 # $$x \leftarrow x + h\,s + \gamma z.$$
 #
-# It takes away the share $h = 0.3$ of the noise. Then $\gamma z$, new noise, puts so much back that $\sigma$ falls by
-# the factor $1 - \beta h$, with $\beta = 0.3$. Below $\sigma_\infty = 0.01$ it ends, and returns $\hat x$
-# (`denoise_last`).
+# It takes away the share $h = 0.3$ of the noise, whose level $\sigma$ is read from $s$ (lesson 4). New noise,
+# $\gamma z$, puts so much back that $\sigma$ falls by the factor $1 - \beta h$, with $\beta = 0.3$. Below
+# $\sigma_\infty = 0.01$ it ends, and returns $\hat x$ (`denoise_last`).
 
 # %% [markdown]
 # **The functions.**
@@ -115,7 +115,7 @@ show(dict(zip(few, large, strict=True)), "classes", [f"noise {k + 1}" for k in r
 #
 # $$(1 - \alpha)\,\phi_a + \alpha\,\phi_b$$
 #
-# is a list of 432 numbers, too. So one can ask for it. `.between(alphas)` makes a `Condition` with a row for each
+# is a list of 432 numbers, too: one can ask for it. `.between(alphas)` makes a `Condition` with a row for each
 # $\alpha$; colours are mixed in the same way. We draw twelve images for each of five $\alpha$.
 
 # %% [markdown]
