@@ -188,17 +188,21 @@ lesson.save(figure, "methods")
 # answer is: moved and narrower without noise, nearly right with it.
 
 # %% [markdown]
-# **What is CFG, and what are errors?** Put `ClassifierFreeGuidance(ExactScore(mixture), ExactScore(mixture), 4.0)`
-# with `one_hot` into `METHODS`. We did so, with this code:
-#
-# | exact scores | $\beta = 0.2$: mean, sd | $\beta = 1$: mean, sd |
-# |---|---|---|
-# | $\omega = 1$ | 0.02, 0.99 | 0.38, 0.71 |
-# | $\omega = 4$ | 0.02, 0.99 | 0.89, 0.47 |
-#
-# So CFG itself moves and narrows the class at $\beta = 1$, the more the larger $\omega$, and does no harm at
-# $\beta = 0.2$ to classes that lie so far apart. The rest comes from the networks' errors: the 3.5 floors above, and
-# below the tail, which makes the sd $1.08\lambda$ instead of $0.47\lambda$.
+# **What is CFG, and what are errors?** Take CFG with exact scores. Then $e_y = e_0 = 0$, and what is wrong is CFG's.
+
+# %%
+for beta in (0.2, 1.0):
+    for omega in (1.0, 4.0):
+        score = fgs.ClassifierFreeGuidance(ExactScore(mixture), ExactScore(mixture), omega)
+        mean, sd = fgs.mean_and_sd(draw(beta, score, one_hot), means[y], *axis)
+        lesson.compare(f"β = {beta:g}, CFG ω = {omega:g} of exact scores: mean − m_y, in λ", mean, 0.0)
+        lesson.compare(f"β = {beta:g}, CFG ω = {omega:g} of exact scores: sd in λ", sd, wanted)
+
+# %% [markdown]
+# **Seen.** At $\beta = 1$ CFG itself moves the class, by $0.38\lambda$ and $0.89\lambda$, and narrows it, to sds of
+# $0.71\lambda$ and $0.47\lambda$. At $\beta = 0.2$ it does no harm to classes that lie so far apart. The rest comes
+# from the networks' errors: the 3.5 floors above, and below the tail, which makes the sd $1.08\lambda$ instead of
+# $0.47\lambda$.
 
 # %% [markdown]
 # **What this does not show.**
