@@ -12,30 +12,99 @@ from lesson import Lesson
 from toy import mixture_on_line
 
 lesson = Lesson(1)
-generator = torch.Generator().manual_seed(0)
+generator = torch.Generator().manual_seed(0)  # random numbers, the same ones in every run
 
 # %% [markdown]
-# Everything in this library is made of one thing: a function that takes noise off. Let x be drawn from a density p,
-# and let all that we see be x_σ = x + σz with z ~ N(0, Id): white noise of standard deviation σ, the *noise level*.
+# A signal reaches us with noise on it. A *denoiser* guesses what the signal was. Everything in this library is made
+# of that one thing. This lesson shows what a perfect denoiser knows besides: in which direction the signals that we
+# see become more likely, and how steeply. From that, lesson 2 makes new signals.
 #
-# Which guess of x is the best? In mean squared error it is the mean of all x that can have led to x_σ, x̂(x_σ) = E[x
-# | x_σ]. To see what that is, write down the density of what we see, with g_σ for the density of σz:
+# **Predict** before you read on. The signal is one number. It lies near $-0.5$ or near $+0.5$, equally often. You see
+# it with noise, and guess it so that your mean square error is least.
 #
-#     p_σ(x_σ) = ∫ p(x) g_σ(x_σ − x) dx          and for a Gaussian     ∇g_σ(u) = −(u/σ²) g_σ(u), so
-#     ∇p_σ(x_σ) = ∫ p(x) g_σ(x_σ − x) · (x − x_σ)/σ² dx = p_σ(x_σ) · (E[x | x_σ] − x_σ)/σ²
+# 1. You see 0. What do you guess? Is that a likely signal?
+# 2. You see 0.8. The noise may have the standard deviation 0.1, 0.4, or 1. With which of them is your guess farthest
+#    from 0.8, and where does it lie then?
 #
-# because p(x) g_σ(x_σ − x)/p_σ(x_σ) is p(x | x_σ), by Bayes' rule. Divide by p_σ:
+# Each of the two figures answers one.
+
+# %% [markdown]
+# **The words.**
 #
-#     s(x_σ) := x̂(x_σ) − x_σ = σ²∇log p_σ(x_σ)                                    (Eq. 2, Tweedie and Miyasawa)
+# - $x$ is the clean signal: a list of $d$ numbers, as the pixels of a picture. In this lesson $d = 1$. But all
+#   formulas hold for any $d$.
+# - $p(x)$ is the density of $x$.
+# - $z$ is *white noise*: $d$ normal numbers of mean 0 and variance 1, independent of each other and of $x$. Short:
+#   $z \sim N(0, \mathrm{Id})$. ($N(m, v)$ is the normal, or Gaussian, density of mean $m$ and variance $v$.)
+# - $x_\sigma = x + \sigma z$ is what we see. $\sigma$ is the *noise level*: the standard deviation (sd) of the noise.
+# - $p_\sigma(x_\sigma)$ is the density of what we see.
+
+# %% [markdown]
+# **The best guess is a mean.** We have seen $x_\sigma$. What $x$ was is still random: it has the density
+# $p(x \mid x_\sigma)$. Call its mean $\mu$, and let our guess be some number $c$. Write the error as
+# $x - c = (x - \mu) + (\mu - c)$ and square it. The mixed term $2(x - \mu)(\mu - c)$ has mean 0. So
 #
-# ∇log p_σ is called the *score*. Who can denoise knows the score, at every noise level.
+# $$\mathbb{E}\big[(x - c)^2 \mid x_\sigma\big]
+# = \mathbb{E}\big[(x - \mu)^2 \mid x_\sigma\big] + (\mu - c)^2 .$$
 #
-# **One Gaussian.** For p = N(0, λ²) the noisy density is N(0, λ² + σ²), and its score −x_σ/(λ² + σ²). Eq. 2 then says
-# x̂ = x_σ − σ²x_σ/(λ² + σ²) = λ²/(λ² + σ²) · x_σ: a line. The line that fits pairs (x_σ, x) best must have that
-# slope.
+# ($\mathbb{E}$ is the mean.) This is least for $c = \mu$. So the best guess is the mean of all $x$ that may have led
+# to what we see. It is called $\hat x$, so $\hat x(x_\sigma) = \mathbb{E}[x \mid x_\sigma]$. (For $d > 1$ take this
+# for each coordinate.)
+
+# %% [markdown]
+# **The density of what we see.** Let $g_\sigma$ be the density of the noise $\sigma z$. To see $x_\sigma$, some $x$
+# must have been drawn, and the noise must have been the rest, $x_\sigma - x$. Sum over all such $x$:
+#
+# $$p_\sigma(x_\sigma) = \int p(x)\, g_\sigma(x_\sigma - x)\,\mathrm dx .$$
+
+# %% [markdown]
+# **Its slope.** For $d = 1$ the noise has the density $g_\sigma(u) = e^{-u^2/2\sigma^2}/\sqrt{2\pi\sigma^2}$. Its
+# derivative is $-(u/\sigma^2)\,g_\sigma(u)$. We write $\nabla$ for the derivative. (For $d > 1$ it is the *gradient*:
+# the list of the derivatives by each coordinate.) Put $u = x_\sigma - x$ and take the derivative by $x_\sigma$, under
+# the integral:
+#
+# $$\nabla p_\sigma(x_\sigma) = \int p(x)\, g_\sigma(x_\sigma - x)\,\frac{x - x_\sigma}{\sigma^2}\,\mathrm dx .$$
+
+# %% [markdown]
+# **Bayes' rule** says how likely each $x$ is, once $x_\sigma$ is seen:
+#
+# $$p(x \mid x_\sigma) = \frac{p(x)\, g_\sigma(x_\sigma - x)}{p_\sigma(x_\sigma)} .$$
+#
+# So divide the slope by $p_\sigma(x_\sigma)$. What remains is a mean over $p(x \mid x_\sigma)$:
+#
+# $$\frac{\nabla p_\sigma(x_\sigma)}{p_\sigma(x_\sigma)}
+# = \int p(x \mid x_\sigma)\,\frac{x - x_\sigma}{\sigma^2}\,\mathrm dx = \frac{\hat x - x_\sigma}{\sigma^2} .$$
+
+# %% [markdown]
+# **Denoising is the score.** The left side is $\nabla\log p_\sigma$, since the derivative of $\log f$ is $f'/f$.
+# Multiply by $\sigma^2$:
+#
+# $$s(x_\sigma) := \hat x(x_\sigma) - x_\sigma = \sigma^2\,\nabla\log p_\sigma(x_\sigma) .$$
+#
+# $s$ is what the denoiser adds to what it sees. $\nabla\log p_\sigma$ is called the *score*. It points to where
+# signals are more likely. So who can denoise knows the score, at every noise level.
+#
+# The formula is Tweedie's and Miyasawa's. We call it Eq. 2, as does "the paper", which this library follows:
+# Kadkhodaie, Mallat & Simoncelli (2024), "Feature-guided score diffusion for sampling conditional densities".
+
+# %% [markdown]
+# **Check it: one Gaussian.** Let $p = N(0, \lambda^2)$, so that $\lambda$ is the sd of the signal. Signal and noise
+# are independent, so their variances add: $p_\sigma = N(0, \lambda^2 + \sigma^2)$. Its logarithm is
+# $-x_\sigma^2/2(\lambda^2 + \sigma^2)$ plus a constant. So the score is $-x_\sigma/(\lambda^2 + \sigma^2)$, and Eq. 2
+# says
+#
+# $$\hat x = x_\sigma - \frac{\sigma^2 x_\sigma}{\lambda^2 + \sigma^2}
+# = \frac{\lambda^2}{\lambda^2 + \sigma^2}\; x_\sigma .$$
+#
+# That is a line through 0. No guess is better than $\hat x$. So of all lines through pairs $(x_\sigma, x)$ this one
+# must have the least mean square error. The line that has it can be found from pairs alone:
+# $\mathbb{E}[(x - a x_\sigma)^2]$ is least at the slope $a = \mathbb{E}[x x_\sigma]/\mathbb{E}[x_\sigma^2]$.
+#
+# In code, `add_noise(x, sigma, generator)` takes clean signals, and gives $x_\sigma$ and the $z$ that was used.
+# `lesson.compare` prints a number beside what it should be.
 
 # %%
-lam, sigma = 0.5, 0.7
+lam, sigma = 0.5, 0.7  # λ and σ
 x = lam * torch.randn(200_000, 1, generator=generator, dtype=torch.float64)
 x_sigma, z = add_noise(x, torch.tensor(sigma), generator)
 slope = float((x * x_sigma).mean() / x_sigma.square().mean())
@@ -43,23 +112,43 @@ exact_slope = lam**2 / (lam**2 + sigma**2)
 lesson.compare("one Gaussian, slope of the best line through pairs (x_σ, x)", slope, exact_slope)
 
 # %% [markdown]
-# In training (the paper's Eq. 3) a network sees x_σ and is asked for minus the noise, −σz. With s = x̂ − x_σ the error
-# s + σz = x̂ − x_σ + (x_σ − x) = x̂ − x is that of the guess, and the least that it can be is known here:
+# **How a network learns it.** We know the score of a Gaussian. Of pictures nobody does. But a network can be trained
+# to denoise: show it $x_\sigma$, and ask for minus the noise, $-\sigma z$. If it answers $s$, then its error is
 #
-#     min E‖s(x_σ) + σz‖² = E‖x − x̂‖² = λ²σ²/(λ² + σ²)
+# $$s + \sigma z = (\hat x - x_\sigma) + (x_\sigma - x) = \hat x - x .$$
 #
-# (The paper prints s − σz. With that sign s would be the guessed noise, and a step along s would add noise to x.)
+# That is the error of the guess. Its mean square is the *loss*. It is least for the best guess, so that
+# $s = \sigma^2\nabla\log p_\sigma$. The network learns the score, and nobody has told it any density.
+# (The paper's Eq. 3 prints $s - \sigma z$. With that sign $s$ would be the noise, and adding it would not remove it.)
+
+# %% [markdown]
+# **The loss is not 0.** Even the best guess errs. For one Gaussian, put $\hat x = a x_\sigma$ with the slope
+# $a = \lambda^2/(\lambda^2 + \sigma^2)$. The error is $(a - 1)x + a\sigma z$. Its two parts are independent, so its
+# mean square is
+#
+# $$(1 - a)^2\lambda^2 + a^2\sigma^2
+# = \frac{\sigma^4\lambda^2 + \lambda^4\sigma^2}{(\lambda^2 + \sigma^2)^2}
+# = \frac{\lambda^2\sigma^2}{\lambda^2 + \sigma^2} .$$
 
 # %%
-s = (slope - 1) * x_sigma
+s = (slope - 1) * x_sigma  # x̂ − x_σ
 loss = float((s + sigma * z).square().mean())
 lesson.compare("one Gaussian, denoising loss E‖s + σz‖²", loss, lam**2 * sigma**2 / (lam**2 + sigma**2))
 
 # %% [markdown]
-# **Two Gaussians.** Now a density with two classes y, of means m_y = ±0.5 and sd λ = 0.1 each. The score of p_σ is the
-# mean of the classes' scores (m_y − x_σ)/(λ² + σ²), weighted by p(y | x_σ); `mixture.score` computes it. To check it,
-# and Eq. 2, sort 200,000 pairs into bins of x_σ and average x in each. No formula of a density goes into these
-# averages; still they must lie on x_σ + σ²∇log p_σ(x_σ), up to about one standard error of an average.
+# **Two Gaussians.** Now the signals of the prediction. There are two classes, $y = 0$ and $y = 1$, equally often, of
+# means $m_y = \mp 0.5$ and of sd $\lambda = 0.1$. Let $p_{\sigma,y} = N(m_y, \lambda^2 + \sigma^2)$ be the noisy
+# density of a class. Both together, the *mixture*, have the density $p_\sigma = \sum_y p(y)\, p_{\sigma,y}$. So
+#
+# $$\nabla\log p_\sigma = \frac{\sum_y p(y)\,\nabla p_{\sigma,y}}{p_\sigma}
+# = \sum_y p(y \mid x_\sigma)\,\frac{m_y - x_\sigma}{\lambda^2 + \sigma^2} .$$
+#
+# (Here $\nabla p_{\sigma,y}$ is $p_{\sigma,y}$ times the score of the class, and
+# $p(y)\,p_{\sigma,y}/p_\sigma = p(y \mid x_\sigma)$ by Bayes' rule.) So it is the mean of the scores of the classes,
+# weighted by how likely each class is.
+#
+# In code, `mixture_on_line(K, spacing, std)` is the density of $K$ such classes. `mixture.sample(n)` draws $n$
+# signals, and `mixture.score(x_sigma, sigma)` is the formula.
 
 # %%
 mixture = mixture_on_line(K=2, spacing=1.0, std=0.1)
@@ -68,18 +157,32 @@ x = mixture.sample(200_000, generator=generator)
 x_sigma, _ = add_noise(x, torch.tensor(sigma), generator)
 
 
-def tweedie(x_sigma, sigma):
+def tweedie(x_sigma, sigma):  # x̂, by Eq. 2
     return x_sigma + sigma**2 * mixture.score(x_sigma, sigma)
 
 
+# %% [markdown]
+# **Check it without a formula.** Sort the 200,000 pairs into bins of $x_\sigma$, and average $x$ in each bin. No
+# density goes into these averages. Yet Eq. 2 says where they must lie.
+#
+# An average of $n$ numbers is itself uncertain, by their sd divided by $\sqrt n$: its *standard error*. So we divide
+# each misfit by it. The square of that should be about 1 in the mean.
+
+# %%
 width = 0.08
-bins = [(low <= x_sigma) & (x_sigma < low + width) for low in torch.arange(-1.4, 1.4, width)]
+bins = [(low <= x_sigma) & (x_sigma < low + width) for low in torch.arange(-1.4, 1.4, width)]  # who is in the bin
 at = torch.stack([x_sigma[inside].mean() for inside in bins])
 mean_x = torch.stack([x[inside].mean() for inside in bins])
 error = torch.stack([x[inside].std() / inside.sum().sqrt() for inside in bins])  # standard error of that mean
 predicted = torch.stack([tweedie(x_sigma[inside][:, None], sigma).mean() for inside in bins])
 misfit = float(((mean_x - predicted) / error).square().mean())
 lesson.compare("two Gaussians, mean over bins of (misfit of Eq. 2 ÷ standard error)²", misfit, "about 1, below 2")
+
+# %% [markdown]
+# **What was printed:** 0.85. A mean of 35 such squares scatters by about $\sqrt{2/35} = 0.24$. So it is as good as 1.
+#
+# **Look** at the gray dots: pairs of what was seen (across) and what it was (up). They lie in two clouds. Where is
+# the mean of those at $x_\sigma = 0$?
 
 # %%
 figure, axis = lesson.figure(width=5.6, height=3.6)
@@ -93,9 +196,12 @@ axis.set_title("The mean of what x may have been is given by the score")
 lesson.save(figure, "tweedie")
 
 # %% [markdown]
-# The same denoiser at three noise levels. At small σ it moves x_σ towards the nearest m_y, at σ = λ half-way. At large
-# σ it cannot tell the classes apart and guesses near the mean of all, 0. In between lies the noise level at which
-# steps along s, the *trajectories* of lesson 2, choose a class (lesson 5).
+# **What was seen.** The averages (blue) lie on Eq. 2 (black). The first prediction: who sees 0 guesses 0. That is
+# between the clouds, $5\lambda$ from either mean. Next to no signal lies there. The best guess is a mean, and need
+# not be likely itself.
+#
+# **Look** at the same denoiser for three noise levels. Go to 0.8 on the axis below. How far is each curve under the
+# thin gray line, where the guess is what was seen?
 
 # %%
 figure, axis = lesson.figure(width=5.6, height=3.6)
@@ -107,6 +213,11 @@ axis.legend(loc="upper left")
 axis.set_title("Little noise: towards the nearest class. Much: to the mean of all")
 lesson.save(figure, "levels")
 
+# %% [markdown]
+# **What was seen.** Who sees 0.8 guesses 0.65, 0.51 and 0.19. So the second prediction: the more noise, the farther
+# from what is seen. At $\sigma = 0.1 = \lambda$ the guess is half-way to the nearest mean $m_y$. At $\sigma = 1$ the
+# classes can hardly be told apart, and the guess comes near the mean of all, 0.
+
 # %%
 assert misfit < 2 and abs(slope / exact_slope - 1) < 0.02, "the mean of x given x_σ is x_σ + σ²∇log p_σ(x_σ)"
 lesson.end()
@@ -114,8 +225,9 @@ lesson.end()
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
 #
-# 1. At which x_σ is the score of this mixture 0, at σ = 0.1 and at σ = 1? From which of these points do steps along s
-#    lead away, if they start beside it?
-# 2. Take p = a single point at 0. What are x̂, s and the loss? What does ‖s‖² tell you then?
+# 1. At which $x_\sigma$ is the score of this mixture 0, at $\sigma = 0.1$ and at $\sigma = 1$? Start beside such a
+#    point, and take small steps along $s$. From which of these points do they lead away?
+# 2. Take $p$ = a single point at 0, in $d$ dimensions. What are $\hat x$, $s$ and the loss? What does $\|s\|^2$, the
+#    sum of the squares of the entries of $s$, tell you then?
 # 3. Which step of the proof needs Gaussian noise? Try Laplace noise of sd 0.4 in the averages above (`mixture.score`
 #    still takes it for Gaussian).
