@@ -34,8 +34,8 @@ generator = torch.Generator().manual_seed(0)  # random numbers, the same ones in
 # - $x$ is the clean signal: a list of $d$ numbers, as the pixels of a picture. In this lesson $d = 1$. But all
 #   formulas hold for any $d$.
 # - $p(x)$ is the density of $x$.
-# - $z$ is *white noise*: $d$ normal numbers of mean 0 and variance 1, independent of each other and of $x$. Short:
-#   $z \sim N(0, \mathrm{Id})$. ($N(m, v)$ is the normal, or Gaussian, density of mean $m$ and variance $v$.)
+# - $z$ is *white noise*: $d$ normal numbers of mean 0 and variance 1, independent of each other and of $x$. We
+#   write $N(m, v)$ for the normal, or Gaussian, density of mean $m$ and variance $v$.
 # - $x_\sigma = x + \sigma z$ is what we see. $\sigma$ is the *noise level*: the standard deviation (sd) of the noise.
 # - $p_\sigma(x_\sigma)$ is the density of what we see.
 

@@ -70,7 +70,7 @@ lesson = Lesson(2)
 # ascent*, SISA. Its lines are:
 #
 # - line 2: start with pure noise of level $\sigma_0$, around the mean $m$ of all signals: draw from
-#   $N(m, \sigma_0^2)$;
+#   $N(m, \sigma_0^2)$ (for signals of many numbers, $N(m, \sigma_0^2\,\mathrm{Id})$: each number by itself);
 # - line 3: repeat what follows while $\sigma$ is at least $\sigma_\infty$, a small noise level;
 # - line 4: count the steps;
 # - line 5: estimate $\sigma$ from $s$. We take it from the plan, $\sigma \leftarrow (1 - \beta h)\,\sigma$. In one
