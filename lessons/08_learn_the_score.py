@@ -14,10 +14,39 @@ from toy import ExactScore, GaussianMixture, class_axis, means_on_line, noise_ra
 lesson = Lesson(8)
 
 # %% [markdown]
-# Until now the score was exact. From here on a network has to learn it, from samples alone. The data are the paper's
-# mixture of two Gaussians (Section 5.3): means ±.7u in d = 64 dimensions, and within a class the width λ = .1 along u
-# and nothing across. Of the 64 numbers that a network sees one matters; the others are pure noise, and tell it how much
-# noise there is. That is why it may be *blind*: σ is no input (lesson 4).
+# Until now the score was exact. From here on a network has to learn it, from samples alone. "The paper" (Kadkhodaie,
+# Mallat & Simoncelli 2024, "Feature-guided score diffusion for sampling conditional densities") gives a loss for it,
+# and leaves two things open. This lesson shows that they decide whether a class gets its width.
+#
+# **Predict**, and write it down. The data are two narrow classes. A small network is trained for 2000 steps.
+#
+# 1. Which share of what training can gain lies at noise smaller than the width of a class: a tenth, a hundredth, a
+#    ten-thousandth?
+# 2. Which part of the width do its samples then have: nine tenths, a half, a quarter?
+# 3. One can *draw* small noise more often, or *count* its errors more. Does the first alone suffice?
+
+# %% [markdown]
+# **The symbols so far** (lessons 1 to 4).
+#
+# - $x$ is a clean sample, $d$ numbers. $x_\sigma = x + \sigma z$ is the sample with noise: $z$ is white noise, $d$
+#   independent normal numbers of variance 1, and $\sigma$ is the noise level.
+# - $\hat x$ is a guess of $x$, made from $x_\sigma$. $s = \hat x - x_\sigma$ is what the denoiser adds. For the best
+#   guess it is $\sigma^2\nabla\log p_\sigma(x_\sigma)$, with $p_\sigma$ the density of $x_\sigma$. Then it is the
+#   score, times $\sigma^2$.
+# - $\lambda$ is the sd of a class.
+# - $\sigma_0$ and $\sigma_\infty$ are the noise levels at which the sampler begins and ends.
+
+# %% [markdown]
+# **The data** are a mixture of two Gaussians, as in Section 5.3 of the paper. They have $d = 64$ dimensions. The
+# means are $\pm 0.7\,u$, with a vector $u$ of length 1. Within a class the sd is $\lambda = 0.1$ along $u$, and 0
+# across.
+#
+# So one direction of 64 matters. In the others there is only noise, which tells the network how much noise there is.
+# That is why it may be *blind*: $\sigma$ is no input (lesson 4).
+#
+# In code, `means_on_line` places the means and `rank1_covariances` has the classes narrow across. `GaussianMixture`
+# takes weights, means and covariances, and draws samples. `class_axis(mixture, 1).u` is $u$. `noise_range` chooses
+# $\sigma_0 = 1.41$, which drowns the mixture in noise, and $\sigma_\infty = 0.016$, well below $\lambda$.
 
 # %%
 d, lam = 64, 0.1
@@ -27,15 +56,46 @@ u = class_axis(mixture, 1).u
 sigma_0, sigma_inf = noise_range(mixture, h=0.05)
 
 # %% [markdown]
-# Eq. 3: draw x, σ and z, and bring s(x + σz) near −σz. (The paper prints +σz; by Tweedie's formula, Eq. 2, it is −σz.)
-# The best s is then σ²∇log p_σ. But a small network after 2000 steps is not the best s. It has spent its effort where
-# errors cost most, and that depends on two choices that Eq. 3 leaves open: how often each σ is drawn, and how much its
-# squared error counts, here 1 or 1/(σ² + c²): relative to the noise, which c keeps finite.
+# **The loss** (Eq. 3 of the paper). Draw $x$, $\sigma$ and $z$, and make
 #
-# What does it cost to get small noise wrong? Within a class of mean m the best s along u is −σ²/(λ² + σ²)·(x_σ − m),
-# and x_σ has the variance λ² + σ². With s = 0 along u the squared error is larger by σ⁴/(λ² + σ²); with s = −(x_σ −
-# m), all the way to m, by λ⁴/(λ² + σ²). For σ ≪ λ these are σ⁴/λ² and λ²: little beside the errors possible at large
-# σ. Yet this s is what gives the class its width.
+# $$\|s(x + \sigma z) + \sigma z\|^2$$
+#
+# small in the mean. With $s = \hat x - x_\sigma$ this is $\|\hat x - x\|^2$, the error of the guess. So the best $s$
+# is that of the best guess. (The paper prints $s - \sigma z$. By its own Eq. 2,
+# $\hat x - x_\sigma = \sigma^2\nabla\log p_\sigma$, the sign is a plus, as in lesson 1.)
+
+# %% [markdown]
+# **Two things are left open.** A small network after 2000 steps is not the best $s$. It has spent its effort where
+# errors cost most. That depends on two choices.
+#
+# - *How often is each $\sigma$ drawn?* The paper draws it uniformly. One can draw $\log\sigma$ uniformly, so that
+#   every octave of noise has the same share.
+# - *How much does its squared error count?* In the paper all count 1. One can count by $1/(\sigma^2 + c^2)$, that is,
+#   relative to the noise. The $c$ keeps it finite. We take $c = \lambda/2$.
+
+# %% [markdown]
+# **What does it cost to get small noise wrong?** Look at one class of mean $m$, along $u$. There $x_\sigma - m$ has
+# the variance $\lambda^2 + \sigma^2$, and the best $s$ is (lesson 1)
+#
+# $$s = -\frac{\sigma^2}{\lambda^2 + \sigma^2}\,(x_\sigma - m) .$$
+#
+# An $s$ that differs from it has a squared error that is larger by the mean square of the difference. (What the best
+# guess misses is uncorrelated with any function of $x_\sigma$: lesson 4.) Take two wrong answers:
+#
+# - $s = 0$, to leave $x_\sigma$ as it is. The difference is the best $s$ itself. Its mean square is
+#   $\sigma^4/(\lambda^2 + \sigma^2)^2$ times $\lambda^2 + \sigma^2$, which is $\sigma^4/(\lambda^2 + \sigma^2)$.
+# - $s = -(x_\sigma - m)$, to go all the way to the mean. It goes too far, by $\lambda^2/(\lambda^2 + \sigma^2)$ of
+#   the way. That costs $\lambda^4/(\lambda^2 + \sigma^2)$.
+#
+# For $\sigma \ll \lambda$ these are about $\sigma^4/\lambda^2$ and $\lambda^2$. For large $\sigma$ the first is about
+# $\sigma^2$. So at small noise there is little to gain. Yet it is the $s$ at small noise that gives a class its
+# width. (The sampler puts noise back, and mostly forgets what was before: lesson 6.)
+
+# %% [markdown]
+# **Which share of the cost lies below $\sigma = \lambda$?** Take the cost of $s = 0$, one class, and three choices.
+# `uniform(low, high)` and `log_uniform(low, high)` draw $\sigma$ and $\log\sigma$ uniformly. (The paper has 0 to 1;
+# here it is 0 to $\sigma_0$. The log cannot begin at 0, and begins at $\sigma_\infty/4$.) `unweighted` counts all
+# errors 1, and `inverse_variance(c)` by $1/(\sigma^2 + c^2)$. The next cell draws a million $\sigma$ of each.
 
 # %%
 CHOICES = {
@@ -50,7 +110,14 @@ for noise_levels, weight in CHOICES.values():
     shares.append(float(cost[sigma < lam].sum() / cost.sum()))
 
 # %% [markdown]
-# (With s = 0; one class.) For the first choice by hand: below λ it is λ³(π/4 − 2/3), in all nearly σ_0³/3 − λ²σ_0.
+# **By hand**, for the first choice. All $\sigma$ are equally frequent, so the cost is an integral over $\sigma$:
+#
+# $$\int\!\frac{\sigma^4}{\lambda^2 + \sigma^2}\,\mathrm d\sigma
+# = \int\!\Bigl(\sigma^2 - \lambda^2 + \frac{\lambda^4}{\lambda^2 + \sigma^2}\Bigr)\mathrm d\sigma
+# = \frac{\sigma^3}{3} - \lambda^2\sigma + \lambda^3\arctan\frac\sigma\lambda .$$
+#
+# From 0 to $\lambda$ it is $\lambda^3\,(\pi/4 - 2/3)$. From 0 to $\sigma_0$ it is nearly
+# $\sigma_0^3/3 - \lambda^2\sigma_0$.
 
 # %%
 by_hand = lam**3 * (torch.pi / 4 - 2 / 3) / (sigma_0**3 / 3 - lam**2 * sigma_0)
@@ -59,8 +126,18 @@ for name, share in zip(list(CHOICES)[1:], shares[1:], strict=True):
     lesson.compare(f"the same share, {name}", share, "more")
 
 # %% [markdown]
-# Now train three equal networks, one for each choice: Algorithm 4 in five lines. Each x meets the noise z and −z
-# (`antithetic`), which leaves the expected loss as it is and makes its gradient less noisy.
+# **What was printed.** With the paper's choice the share is 0.00013, about a ten-thousandth. With $\log\sigma$
+# uniform it is 0.0016. With the weight it is 0.08.
+
+# %% [markdown]
+# **Train** three equal networks, one for each choice. The paper's Algorithm 4 says how: draw $x$, draw $\sigma$, draw
+# $z$, make $x_\sigma$, take a step against the gradient of the loss.
+#
+# - `MLP(d)` is a network of three hidden layers of 128 numbers. $x_\sigma$ goes in, $s$ comes out.
+# - `denoising_loss` takes the network and clean samples, draws $\sigma$ and $z$, and returns the loss. With
+#   `antithetic`, each $x$ meets the noise $z$ and the noise $-z$. The expected loss stays the same, and its gradient
+#   is less noisy.
+# - `Trainer` takes the steps. `trainer.ema` is the network with the running average of its weights.
 
 
 # %%
@@ -83,9 +160,19 @@ def train(noise_levels, weight):
 networks = {name: train(*choice) for name, choice in CHOICES.items()}
 
 # %% [markdown]
-# Two questions to each. Where is its score right? It is compared with the exact one along u, at every noise level. And
-# what does SISA make of it? The mixture is sampled without guidance, σ read from the residual of the batch (`pooled`,
-# lesson 4); the width is measured within the nearer class.
+# **Two questions to each network.**
+#
+# *Where is its score right?* The function `error` compares $s$ with the exact one along $u$, at one noise level:
+#
+# $$\sqrt{\;\mathbb{E}\,(u \cdot s - u \cdot s_\star)^2 \;\big/\; \mathbb{E}\,(u \cdot s_\star)^2\;}$$
+#
+# Here $s_\star$ is the exact one, and $\mathbb{E}$ the mean over 4000 $x_\sigma$. 0 is right, and 1 is as bad as
+# $s = 0$.
+#
+# *What does the sampler make of it?* `positions` samples the mixture, and takes the place of each sample along $u$,
+# seen from the nearer mean (`nearest_mean`), in $\lambda$. The sampler is `SISA` (lesson 2), with the step $h = 0.05$
+# and the noise control $\beta = 0.2$. It starts in noise round the mean of all (`draw_start`). With `pooled` it reads
+# one $\sigma$ from the residuals $s$ of the batch (lesson 4).
 
 # %%
 levels = torch.logspace(0, -1.8, 12, dtype=torch.float64)
@@ -114,6 +201,11 @@ widths = {name: positions(network) for name, network in networks.items()}
 for name, x in widths.items():
     lesson.compare(f"sd within a class in λ, {name}", x.std(), 1.0)
 
+# %% [markdown]
+# **Look.** On the left is the error of the score against the noise level, both axes logarithmic. Which curves go over
+# the line of $s = 0$, and where? On the right are the samples within their class. Which are as wide as the black
+# curve?
+
 # %%
 colours = dict(zip(CHOICES, (OTHER, COLOURS["forcing"], COLOURS["learned"]), strict=True))
 figure, (left, right) = lesson.figure(columns=2, width=4.8, height=3.8)
@@ -134,6 +226,15 @@ right.set(xlabel="position of samples in their class (λ)", ylabel="density", yl
 right.legend(fontsize=8)
 lesson.save(figure, "effort")
 
+# %% [markdown]
+# **What was seen.** Left: above $\sigma = \lambda$ all three have errors below 0.4. Below it the plain losses get
+# worse and worse. With $\sigma$ uniform, the error is larger than that of $s = 0$ from about 0.07 down, and some 26
+# times as large at $\sigma_\infty$. With $\log\sigma$ uniform it is so from about $0.045$ down. With the weight it
+# stays below it.
+#
+# Right: the samples have 0.25, 0.80 and 1.05 of the width. So the answers are: a ten-thousandth, a quarter, and no.
+# In this run (one seed) drawing small noise more often does most of it, and the weight does the rest.
+
 # %%
 sds = [float(x.std()) for x in widths.values()]
 assert sds[0] < sds[1] < 0.85 < sds[2] < 1.15, "only the loss that counts small noise gives a class its width"
@@ -143,5 +244,6 @@ lesson.end()
 # **Exercises** (answers in `answers.md`)
 #
 # 1. The plain loss makes classes too *narrow*, not too wide. What does the left panel say of the network's pull?
-# 2. In d = 1 no choice of loss saves a blind network. Why not, and what does? (`fgs toy --learned --blind` shows it.)
+# 2. In $d = 1$ no choice of loss saves a blind network. Why not, and what does? (`fgs toy --learned --blind` shows
+#    it.)
 # 3. Train the last choice with `antithetic=False`. Which noise levels should get worse, and why just those?
