@@ -8,6 +8,7 @@ folder is the cache: a record is of the present code if its fingerprint (`lesson
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import sys
 from fgs.commands.curriculum import headings
 
 sys.path.append(str(headings()[0].path.parent))"""
+EXPLORER = re.compile(r"\[([^]]+)\]\(\.\./docs/(explorer\.html[^)]*)\)")  # a link to it from lessons/, as GitHub has it
 logger = logging.getLogger(__name__)
 
 
@@ -116,8 +118,14 @@ class Gallery(SphinxDirective):
         return nodes.container("", nodes.paragraph("", "", link), nodes.paragraph("", "", *claim))
 
 
+def open_explorer(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Let links from lessons/ open the explorer: of a file Sphinx makes a download, and drops the setting after #."""
+    source[0] = EXPLORER.sub(r'<a href="../\2">\1</a>', source[0])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx of lessons as sources, and of their gallery."""
+    """Tell Sphinx of lessons as sources, of their gallery, and of their links to the explorer."""
+    app.connect("source-read", open_explorer)
     app.add_source_suffix(".py", "lesson")
     app.add_source_parser(LessonParser)
     app.add_directive("lessons-gallery", Gallery)

@@ -459,6 +459,7 @@ lesson.save(figure, "let_go")
 # Middle: so there is a window at $10\lambda$, from $0.6\,\lambda$ to $1.2\,\lambda$. It is narrower at $8\lambda$,
 # $0.6\,\lambda$ to $0.85\,\lambda$. At $4\lambda$ there is none. The second prediction should read: let go near
 # $\lambda$. `release_level` says $0.94\,\lambda$ for $10\lambda$. At $4\lambda$ apart no level does.
+# [The push at 4λ, beside one that follows Bayes' rule, in the explorer](../docs/explorer.html#preset=linear).
 
 # %%
 misfit = max(abs(measured[b][i] - recursion_sd(widths[i], b)) for b in measured for i in range(len(widths)))

@@ -123,3 +123,18 @@ def test_a_record_of_other_code_is_not_shown(pages, heading, tmp_path, monkeypat
     assert pages.record_of(heading) == shown
     heading.path.write_text(LESSON.replace('"x", 1', '"x", 2'))
     assert pages.record_of(heading) is None
+
+
+def test_links_from_lessons_open_the_explorer_at_the_setting_they_name(pages):
+    source = ["[See it](../docs/explorer.html#preset=narrow), [it](../docs/explorer.html), [other](../docs/toy.md)"]
+    pages.open_explorer(None, "lessons/07", source)
+    narrow, plain = '<a href="../explorer.html#preset=narrow">See it</a>', '<a href="../explorer.html">it</a>'
+    assert source == [f"{narrow}, {plain}, [other](../docs/toy.md)"]
+
+
+def test_the_settings_that_lessons_link_to_exist():
+    lessons = "".join(path.read_text() for path in ROOT.glob("lessons/*.py"))
+    named = re.findall(r"\(\.\./docs/explorer\.html#preset=(\w+)\)", lessons)
+    settings = (ROOT / "fgs/explorer/settings.js").read_text()
+    assert named
+    assert all(f"\n  {name}: {{\n" in settings for name in named)
