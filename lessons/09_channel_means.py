@@ -18,13 +18,55 @@ lesson = Lesson(9)
 generator = torch.Generator().manual_seed(0)
 
 # %% [markdown]
-# The forcing term of lesson 6 pulls x towards the mean of a class, σ²K_σ(m_y − x). For means along (1, …, 1)/√d it is
-# an operation on *channels*. Read x as one channel with d positions, (N, 1, d). Then two lines are all there is to it:
+# Lesson 6 pulled samples towards the mean of a class. Images do not lie close round the mean of their class (that of
+# a texture is gray). So the paper pulls *features* instead. ("The paper" is Kadkhodaie, Mallat & Simoncelli 2024,
+# "Feature-guided score diffusion for sampling conditional densities".) Its features are means of the channels of a
+# network. This lesson shows the two functions that this takes, and guides a small network with them.
 #
-#     channel_means(h)           = mean of every channel over its positions         a number for each channel
-#     match_means(h, target, g)  = h + g·(target − channel_means(h))                added at every position
+# **Predict** before you go on. There are two classes of waves, of a long and of a short period, at any phase.
 #
-# Along that direction, match_means with the gain g = σ²K_σ does what the forcing term does; across it, nothing.
+# 1. All waves have the mean 0. Can the mean of *something else* tell the two classes apart, and overlook the phase?
+# 2. To guide, we shall set nothing but means. Will that give waves of one phase only, or of many?
+
+# %% [markdown]
+# **The symbols so far.**
+#
+# - $x$ is a clean signal. $x_\sigma = x + \sigma z$ is $x$ with noise: $\sigma$ is the noise level, and the entries
+#   of $z$ are independent normal numbers of variance 1.
+# - $\hat x$ is the network's guess of $x$, made from $x_\sigma$. The network returns $s = \hat x - x_\sigma$.
+# - For the best guess $s = \sigma^2 \nabla \log p_\sigma(x_\sigma)$, where $p_\sigma$ is the density of noisy signals
+#   (lesson 1). $\nabla \log p_\sigma$ is its *score*.
+# - $m_y$ is the mean of class $y$.
+# - $K_\sigma \ge 0$ is the strength of the push of lesson 6.
+
+# %% [markdown]
+# **The push of lesson 6** adds $K_\sigma (m_y - x)$ to the score. $s$ is $\sigma^2$ times a score. So to $s$ the push
+# adds
+#
+# $$g\,(m_y - x), \qquad g = \sigma^2 K_\sigma.$$
+#
+# The number $g$ is called its *gain*.
+
+# %% [markdown]
+# **Channels and positions.** A layer of a convolutional network gives several channels, and each channel has a value
+# at every position. So its output is an array $h$ of shape (N, C, positions): N signals, C channels. Two functions
+# are all that we need.
+#
+# - `channel_means(h)` takes such an array. It returns the mean of each channel over its positions, (N, C).
+# - `match_means(h, target, g)` returns $h + g\,(\text{target} - \text{mean of } h)$. In each channel one number is
+#   added, the same at every position. So what varies along the positions stays.
+
+# %% [markdown]
+# **The push is a matching of means.** Take means $m_y$ along $u = (1, \dots, 1)/\sqrt d$. Read $x$ as *one* channel
+# with $d$ positions, and let $\bar x$ be its mean over them. Then $u \cdot x = \sqrt d\,\bar x$.
+#
+# - Matching adds $g\,(\bar m_y - \bar x)$ at each of $d$ positions. Along $u$ that is
+#   $g \sqrt d\,(\bar m_y - \bar x)$.
+# - The push adds $g\,u \cdot (m_y - x)$ along $u$. That is the same number.
+#
+# Only along $u$ are they the same. Across $u$ the push pulls, too, and matching does nothing.
+#
+# The next cell tries it, on 1000 random signals. `means_on_line(K, d, spacing)` places K means on that line.
 
 # %%
 means = means_on_line(K=2, d=64, spacing=1.4)
@@ -35,8 +77,9 @@ matched = (fgs.match_means(x[:, None], fgs.channel_means(means[1:, None]), gain)
 lesson.compare("largest difference of matching and forcing along u", (matched - forcing).abs().max(), 0.0)
 
 # %% [markdown]
-# But a mean of pixels is a poor feature. Take two classes of waves with 32 positions: period 16 and period 8, amplitude
-# 1, any phase. Each wave has the mean 0 over its positions, and m_0 = m_1 = 0: nothing to force towards.
+# **A mean of pixels is a poor feature.** Take waves with 32 positions, of amplitude 1, at any phase. Class 0 has the
+# period 16, class 1 the period 8. Each wave goes up and down two or four whole times. So its mean is 0, in both
+# classes, and $m_0 = m_1 = 0$. There is nothing to pull towards.
 
 # %%
 PERIODS = torch.tensor([16.0, 8.0])
@@ -49,9 +92,27 @@ def waves(y):
 
 
 # %% [markdown]
-# So take the means elsewhere: in a hidden layer of the denoiser, after convolutions and ReLU have made of the wave what
-# a shift does not change and the period does. This is the whole projected score s(x_σ, φ' − φ(x_σ)) of Section 3:
-# `features` is φ, and `forward` matches at the very place where φ was recorded.
+# **So take the means elsewhere**: in a hidden layer, after convolutions and ReLU. (ReLU is $\max(0, \cdot)$.) Why
+# should they tell more there?
+#
+# - A convolution can be tuned to a period. It makes of a wave of that period a wave of large amplitude $A$, and of
+#   other waves small ones. But the mean is still 0. (The bias, a constant that is added, aside.)
+# - ReLU cuts off the lower half of the wave. What is left has the mean
+#
+# $$\frac{1}{2\pi}\int_0^{\pi} A \sin t\;\mathrm dt = \frac{A}{\pi}.$$
+#
+# So the mean after ReLU tells the amplitude, and with it the period. A shift by whole positions only moves the
+# numbers along, and their mean stays. (The convolutions are *circular*: behind the last position the first one
+# follows.)
+
+# %% [markdown]
+# **The network.** `encode` makes 16 channels of 32 positions, and `decode` makes a wave of them. The *features*
+# $\phi(x)$ are the 16 means of the channels between the two. `forward` sets these means to those that are asked for,
+# by `match_means` with gain 1, at the very place where $\phi$ was read.
+#
+# So `network(x_sigma, phi)` is what Section 3 of the paper ("Feature-guided score diffusion") calls the *projected
+# score*, $s(x_\sigma,\; \phi - \phi(x_\sigma))$. Its second argument is what the means lack to the target.
+# `network(x_sigma, None)` matches nothing: it is $s(x_\sigma, 0)$.
 
 # %%
 RING = {"kernel_size": 9, "padding": 4, "padding_mode": "circular"}  # no position is special
@@ -78,8 +139,14 @@ class Denoiser(nn.Module):
 
 
 # %% [markdown]
-# Train it by Algorithm 2: x of a class is denoised with φ(x') of *another* wave of that class (lesson 10 says why), and
-# in a tenth of the batch without (`p_drop`). Loss and noise levels are those of lesson 8.
+# **Training** is Algorithm 2 of the paper ("Learning a projected score network"): denoise $x$ of a class, and show
+# the network $\phi(x')$, where $x'$ is *another* wave of that class. Lesson 10 says why this is right.
+#
+# - `denoising_loss(network, x, phi, levels, weight, …)` adds noise to clean $x$. It returns one number, the weighted
+#   mean square error of $\hat x$.
+# - `log_uniform` draws the noise levels, `inverse_variance` weighs the errors, both as in lesson 8. `p_drop=0.1` lets
+#   a tenth of the waves go without $\phi$.
+# - `Trainer` takes the steps. `trainer.ema` is the network with a running average of its weights.
 
 
 # %%
@@ -96,8 +163,19 @@ lesson.say(f"loss {[record.loss for record in trainer.run()][-1]:.3f}")
 network = trainer.ema.eval().requires_grad_(False)
 
 # %% [markdown]
-# What must hold of such a network? `validate` tries it on yours. The law to remember is the fourth: matched to its own
-# features, a signal has its unguided score, since the difference φ' − φ(x) is 0.
+# **What must hold of such a network?** `validate(network, x)` tries ten laws, on this network or on yours. Remember
+# the fifth. Matched to its own features, a signal has its unguided score, because $\phi - \phi(x_\sigma) = 0$ then.
+
+# %% [markdown]
+# **Does $\phi$ overlook the phase, and tell the classes apart?** We shift each wave by five positions, and see how
+# much $\phi$ changes. Then we compare two squared lengths, as Eq. 5 of the paper does ("concentration and
+# separation"):
+#
+# $$\text{ratio} = \frac{\text{variance of } \phi \text{ within a class}}
+# {\text{squared distance of the class means of } \phi}.$$
+#
+# Both are taken along the line through the two class means of $\phi$. `separation` takes the features of each class,
+# and gives the ratio for each pair of classes. We print the larger one.
 
 # %%
 y = torch.arange(400) % 2
@@ -110,9 +188,20 @@ ratio = fgs.separation([phi[y == 0], phi[y == 1]]).ratio.max()
 lesson.compare("Eq. 5: variance of φ within a class ÷ squared distance of the centroids", ratio, "far below 1")
 
 # %% [markdown]
-# Now guide it, with the sampler of lesson 2 and a centroid for φ. A sample belongs to the class at whose frequency its
-# energy lies; true waves have *all* of it there, and the amplitude 1. The figure shows four of each; without φ, both
-# periods appear.
+# **Seen:** all ten laws hold. The shift changes $\phi$ by less than a millionth. The ratio is about two millionths.
+# So the first answer is yes: means *after* ReLU tell the period, and overlook the phase.
+
+# %% [markdown]
+# **Guide it.** What the next cell uses:
+#
+# - `centroid(network, x)`: the mean of $\phi$ over waves of one class, (16,). It is the target.
+# - `SISA`: the sampler of lesson 2. `sigma_0` and `sigma_inf` are the noise levels of start and end. `pooled` reads
+#   the level from the whole batch (lesson 4). `denoise_last` returns $\hat x$ at the end.
+# - `draw_start`: the start, pure noise.
+
+# %% [markdown]
+# **How samples are judged.** The Fourier transform `rfft` splits a wave into frequencies. A true wave has *all* of
+# its energy at the frequency of its class, and the amplitude 1.
 
 # %%
 centroids = torch.stack([fgs.centroid(network, x[y == k]) for k in (0, 1)])
@@ -126,6 +215,15 @@ pure = (purity > 0.95).float().mean()
 lesson.compare("share of guided samples with 95 % of their energy at their class's frequency", pure, 1.0)
 lesson.compare("mean amplitude of guided samples", guided.square().mean(2).mul(2).sqrt().mean(), 1.0)
 
+# %% [markdown]
+# **Seen:** all 400 guided samples have at least 95 % of their energy at the frequency of the class that was asked
+# for. Their mean amplitude is 1.000.
+
+# %% [markdown]
+# **What to look for in the figure.** Each row is a class. On the left are four true waves, in the middle four guided
+# samples, on the right (in both rows) four samples without $\phi$. Do the guided ones have the right period? Do their
+# phases differ?
+
 # %%
 figure, axes = lesson.figure(2, 3, width=3.4, height=2.3, sharey=True, sharex=True)
 for k, row in enumerate(axes):
@@ -138,6 +236,22 @@ figure.supxlabel("position (samples)", fontsize=10)
 figure.supylabel("x", fontsize=10)
 lesson.save(figure, "waves")
 
+# %% [markdown]
+# **Seen:** each guided wave has the period of its class, and they lie at several phases. So the second answer: many
+# phases. The means say which period. What varies along the positions is the signal's own, so that the phase can come
+# from the noise of the start. Without $\phi$ both periods appear.
+
+# %% [markdown]
+# **What becomes of $K_\sigma$ and of $\sigma_c$?** In lesson 6 we chose the strength $K_\sigma$. And below a noise
+# level $\sigma_c$ we had to let go, else samples became too narrow. Look for both in `forward`: there is neither. The
+# gain is 1 at every noise level, to the end.
+#
+# - *No $K_\sigma$ to choose.* How far a shift of the means moves $\hat x$ is up to `decode`, and that is trained.
+# - *No $\sigma_c$.* Within a class $\phi(x)$ is nearly the same everywhere, the target. Near the end there is little
+#   to shift. And the network was trained with matching in it: the loss judged the score and the push together.
+#
+# Here these are only words. Lesson 10 measures both, where the true density is known.
+
 # %%
 assert purity.min() > 0.9, "every sample has the period of the class whose φ guided it"
 lesson.end()
@@ -145,6 +259,7 @@ lesson.end()
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
 #
-# 1. What is left of φ' − φ(x_σ) after `match_means` with a gain of ½? Why does Section 3 ask for gains smaller than 2?
+# 1. What is left of $\phi - \phi(x_\sigma)$ after `match_means` with a gain of ½? Section 3 of the paper asks for
+#    gains smaller than 2. Why?
 # 2. Replace `"circular"` by `"zeros"`. Which printed number is then no longer 0 up to rounding, and why?
 # 3. Why does `match_means` refuse activations with a single position?
