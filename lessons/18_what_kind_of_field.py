@@ -45,7 +45,7 @@ lesson = Lesson(18)
 # $$\frac{\|J - J^\top\|^2}{\|J\|^2},$$
 #
 # where $\|\cdot\|^2$ is the sum of the squares of all entries. It is 0 for a gradient. For a matrix of independent
-# numbers of mean 0 it is about 2, as variances add. It is never more than 4. That is a rotation by $90°$, with
+# numbers of mean 0 it is about 2, as variances add. It is never more than 4. That is a rotation by $90^\circ$, with
 # $J^\top = -J$.
 
 # %% [markdown]
