@@ -143,8 +143,8 @@ lesson.compare(f"β = 0.5, as many from σ_0 = {sigma_0:.2g}", same_calls[3], "m
 lesson.compare(f"β = 1, {calls[3]} calls from σ = {starts[3]:g}", found[1.0][3], "more")
 
 # %% [markdown]
-# **What was printed,** in floors, by the start. (Of the last row the lesson prints
-# 0.35. The figure has all.)
+# **What was printed,** in floors, by the start. (The last row is printed for 0.35
+# alone; the figure has it for all.)
 #
 # | start at $\sigma$ = | 1.02 | 0.7 | $\sigma_S$ | 0.35 |
 # |---|---|---|---|---|
