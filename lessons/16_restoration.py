@@ -253,7 +253,7 @@ lesson.end()
 
 # %% [markdown]
 # **A network.** Nothing here asked how the score was made. `fgs restore photo.png --task inpaint --mask hole.png`
-# does it with the model that ships. The features $\varphi$ of a class, or of another photograph, guide what is not
+# does it with the model that ships. The features $\phi$ of a class, or of another photograph, guide what is not
 # seen. Particles do not always win: where $y$ has little noise, few of them survive (`docs/uses.md` has a table).
 
 # %% [markdown]

@@ -185,8 +185,8 @@ lesson.end()
 # %% [markdown]
 # **For the curious: pictures.** `fgs sample --class bricks_001 --or oak_veneer` draws bricks or oak. With `--and` it
 # draws what both find as likely: a dull gray with a few lines, as no wall is of oak. The command `fgs sample
-# --between bricks_001 oak_veneer` goes half-way in the features $\varphi$. It is neither, but has features of both.
-# AND is about densities, which are far from each other. $\varphi$ knows what lies between.
+# --between bricks_001 oak_veneer` goes half-way in the features $\phi$. It is neither, but has features of both.
+# AND is about densities, which are far from each other. $\phi$ knows what lies between.
 
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)

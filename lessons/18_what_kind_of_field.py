@@ -30,7 +30,7 @@ lesson = Lesson(18)
 #   numbers of variance 1). $\sigma$ is the noise level, $p_\sigma$ the density of $x_\sigma$.
 # - $\hat x$ is the best guess of $x$: the mean of all $x$ that may have led to $x_\sigma$.
 # - $s = \hat x - x_\sigma = \sigma^2\nabla\log p_\sigma(x_\sigma)$ is the residual. A network gives it.
-# - $\varphi$ are the features of a network, means of its channels. Guided to a class, it is asked to match those of
+# - $\phi$ are the features of a network, means of its channels. Guided to a class, it is asked to match those of
 #   the class (lesson 10).
 # - $\lambda$ is the sd of a class, here 0.1.
 
@@ -74,7 +74,7 @@ lesson = Lesson(18)
 # - `noise_range` returns $\sigma_0$, where a sampler starts (here 1.02), and $\sigma_\infty$, where it ends.
 # - `MultiStep(calls, beta, sigma_0, sigma_inf)` is a sampler. `beta` is how much noise it puts back: none at 1.
 # - `learn` trains a guided network, as in lesson 10, for the noise levels of the sampler. `learned.method` returns it
-#   as `.score`, with the mean $\varphi$ of class $y$ as `.phi`. The network is not told $\sigma$.
+#   as `.score`, with the mean $\phi$ of class $y$ as `.phi`. The network is not told $\sigma$.
 # - `ExactScore(mixture)` is the residual in closed form. `one_hot(y)` asks it for class $y$.
 
 # %%
@@ -114,8 +114,8 @@ lesson.compare("exact: drift over variance, largest", max(map(abs, drift["exact,
 
 # %% [markdown]
 # **What was printed.** The exact score has no asymmetry, but for rounding, and a drift of 0.03, which is chance. The
-# network has an asymmetry of up to 1.0, and up to 1.5 with $\varphi$. Its drift goes up to 1.7, and to 2.9 with
-# $\varphi$. So the answer to the first question is: it is far from a gradient, and farther when guided.
+# network has an asymmetry of up to 1.0, and up to 1.5 with $\phi$. Its drift goes up to 1.7, and to 2.9 with
+# $\phi$. So the answer to the first question is: it is far from a gradient, and farther when guided.
 
 # %% [markdown]
 # **Does it matter?** A sampler asks for a field, not for a density. Sample the class, by the exact score and by the
@@ -159,8 +159,8 @@ lesson.save(figure, "field")
 
 # %% [markdown]
 # **What was seen.** All four curves of the network are low in the end: 0.2 to 0.3 at $\sigma = \lambda$, with
-# $\varphi$ or without. Guidance takes it farther at larger $\sigma$, within the levels of the training as well: at
-# 0.8 the asymmetry is 1.4 with $\varphi$, and 0.7 without.
+# $\phi$ or without. Guidance takes it farther at larger $\sigma$, within the levels of the training as well: at
+# 0.8 the asymmetry is 1.4 with $\phi$, and 0.7 without.
 
 # %% [markdown]
 # **Why it hardly matters.** Where the asymmetry is large, $J$ is small: $\hat x$ hardly depends on $x_\sigma$. At
