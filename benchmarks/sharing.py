@@ -1,8 +1,9 @@
 """Do features share between classes what labels learn one by one? Many classes of few samples, with a known answer.
 
-`python benchmarks/sharing.py OUT [SEED …]` trains the feature-guided network and the one with labels on n samples of
-each of K Gaussians of rank 1 at random places in d = 64, for equally many steps, and samples some classes: by φ of the
-n samples, by the label, by classifier-free guidance. OUT gets a file a mixture, so that a run that was stopped goes on.
+`python benchmarks/sharing.py OUT [SEED …]` trains feature-guided networks, of 16 and of 64 channels, and one with
+labels on n samples of each of K Gaussians of rank 1 at random places in d = 64, for equally many steps, and samples
+some classes: by φ of the n samples, by the label, by classifier-free guidance. OUT gets a file a network, so that a run
+that was stopped goes on.
 
 `python benchmarks/sharing.py draw OUT FIGURE.png` prints the table and draws it.
 """
@@ -12,7 +13,6 @@ import sys
 from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -30,7 +30,15 @@ from toy.mixture import GaussianMixture
 
 CLASSES, EACH = (2, 8, 32, 128), (10, 100, 1000)
 D, STEPS, SAMPLES, JUDGED = 64, 4000, 1000, 4  # classes that are sampled
-METHODS = {"learned": "features", "label": "label", "label_cfg1": "label, CFG ω = 1"}
+WIDE = {"channels": 64, "positions": 2}  # of a layer of 128 activations, as the others have 16 of 8
+NETWORKS: dict[str, tuple[str, dict[str, int], dict[str, str]]] = {
+    "features": ("guided", {}, {"learned": "features"}),
+    "wide": ("guided", WIDE, {"learned": "features of 64 channels"}),
+    "label": ("label", {}, {"label": "label", "label_cfg1": "label, CFG ω = 1"}),
+}
+"""What is trained, the sizes that differ, and the methods that sample with it."""
+ROWS = {f"{network}/{method}": label for network, of in NETWORKS.items() for method, label in of[2].items()}
+COLOUR = {"wide/learned": "forcing_posterior"}
 
 
 class Few(GaussianMixture):
@@ -54,57 +62,63 @@ def run(out: Path, seeds: list[int]) -> None:
     """Make what is missing."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    for seed, K, n in product(seeds, CLASSES, EACH):
-        path = out / f"{K}-{n}-{seed}.json"
+    for seed, K, n, network in product(seeds, CLASSES, EACH, NETWORKS):
+        path = out / f"{K}-{n}-{seed}-{network}.json"
         if not path.exists():
-            found = {"K": K, "n": n, "seed": seed} | _measure(K, n, seed)
-            write_text(path, json_text(found))
-            print(path, {name: fmean(found[name]["energy"]) for name in METHODS}, file=sys.stderr, flush=True)
+            found = _measure(K, n, seed, network)
+            write_text(path, json_text({"K": K, "n": n, "seed": seed, "network": network, "methods": found}))
+            print(path, {name: fmean(of["energy"]) for name, of in found.items()}, file=sys.stderr, flush=True)
 
 
-def _measure(K: int, n: int, seed: int) -> dict[str, Any]:
+def _measure(K: int, n: int, seed: int, network: str) -> dict[str, dict[str, list[float]]]:
+    """Return hit, W1 and energy distance ÷ floor of the classes that are sampled, and of the n samples themselves."""
     config = ToyConfig(K, D, means="random", covariance="rank1", seed=seed, beta=0.2, calls=CALLS)
     mixture = config.build_mixture()
     sampler, few = config.build_sampler(mixture), Few(mixture, n, seed)
-    learned = learn(few, sampler, Learning(training_steps=STEPS), ("guided", "label"), seed)
+    name, sizes, names = NETWORKS[network]
+    learned = learn(few, sampler, Learning(training_steps=STEPS), (name,), seed, sizes=sizes)
     single = few.to(torch.float32)
-    found: dict[str, Any] = {name: {"hit": [], "W1": [], "energy": []} for name in (*METHODS, "known")}
+    found: dict[str, dict[str, list[float]]] = {key: {"hit": [], "W1": [], "energy": []} for key in (*names, "known")}
     for y in torch.linspace(0, K - 1, min(K, JUDGED)).long().tolist():
         judge = Judge.draw(mixture, y, SAMPLES, sampler.sigma_inf, seeded(seed, 81, y))
-        methods = {name: learned.method(name, single, y, seed) for name in METHODS}
+        methods = {key: learned.method(key, single, y, seed) for key in names}
         start = mixture.to(torch.float32)
         drawn = draw_together(methods, y, start, sampler, SAMPLES, seed)
-        x = {name: of.x.to(judge.true) for name, of in drawn.items() if isinstance(of, Drawn)}
+        x = {key: of.x.to(judge.true) for key, of in drawn.items() if isinstance(of, Drawn)}
         noise = sampler.sigma_inf * torch.randn(n, D, dtype=torch.float64, generator=seeded(seed, 82, y))
-        for name, x_y in (x | {"known": few.known[y] + noise}).items():
-            row = judge.measure(name, x_y, None)
-            for key, value in (
+        for key, x_y in (x | {"known": few.known[y] + noise}).items():
+            row = judge.measure(key, x_y, None)
+            for measure, value in (
                 ("hit", row.class_hit),
                 ("W1", row.distance_over_floor),
                 ("energy", row.energy_over_floor),
             ):
-                found[name][key].append(value)
+                found[key][measure].append(value)
     return found
 
 
 def draw(out: Path, path: Path) -> None:
     """Print energy distance and W1 ÷ floor, means ± sd over seeds, and draw the former against K."""
-    found = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
-    names = METHODS | {"known": "the n samples themselves"}
+    found: dict[tuple[int, int, str], list[dict[str, list[float]]]] = {}
+    for file in sorted(out.glob("*.json")):
+        each = json.loads(file.read_text())
+        for method, of in each["methods"].items():
+            row = "known" if method == "known" else f"{each['network']}/{method}"
+            if row != "known" or each["network"] == "label":  # they are the same for all networks
+                found.setdefault((each["K"], each["n"], row), []).append(of)
+    names = ROWS | {"known": "the n samples themselves"}
     print("| n | K | " + " | ".join(names.values()) + " |\n|" + "---|" * (2 + len(names)))
     figure = new_figure(10.0, 3.4)
     for axis, n in zip(figure.subplots(1, 3, sharey=True), EACH, strict=True):
         for name, label in names.items():
-            means = []
-            for K in CLASSES:
-                of = [fmean(each[name]["energy"]) for each in found if (each["K"], each["n"]) == (K, n)]
-                means.append(fmean(of) if of else float("nan"))
-                axis.plot([K] * len(of), of, ".", ms=3, color=COLOURS.get(name, OTHER))
-            axis.plot(CLASSES, means, "o-", ms=4, color=COLOURS.get(name, OTHER), label=label)
+            colour = COLOURS.get(COLOUR.get(name, name.split("/")[-1]), OTHER)
+            seeds = {K: [fmean(of["energy"]) for of in found.get((K, n, name), [])] for K in CLASSES}
+            known = {K: values for K, values in seeds.items() if values}
+            axis.plot(list(known), [fmean(values) for values in known.values()], "o-", ms=4, color=colour, label=label)
+            for K, values in known.items():
+                axis.plot([K] * len(values), values, ".", ms=3, color=colour)
         for K in CLASSES:
-            of_mixture = [each for each in found if (each["K"], each["n"]) == (K, n)]
-            cells = [_cell(of_mixture, name) for name in names] if of_mixture else []
-            print(f"| {n} | {K} | " + " | ".join(cells) + " |")
+            print(f"| {n} | {K} | " + " | ".join(_cell(found.get((K, n, name), [])) for name in names) + " |")
         axis.set(xscale="log", yscale="log", xlabel="classes", title=f"{n} samples of each")
         axis.set_xticks(CLASSES, [str(K) for K in CLASSES])
     figure.axes[0].set_ylabel("energy distance ÷ floor")
@@ -112,10 +126,10 @@ def draw(out: Path, path: Path) -> None:
     save_figure(figure, path)
 
 
-def _cell(of: list[dict[str, Any]], name: str) -> str:
+def _cell(of: list[dict[str, list[float]]]) -> str:
     cells = []
-    for key in ("energy", "W1"):
-        values = [fmean(each[name][key]) for each in of]
+    for measure in ("energy", "W1") if of else ():
+        values = [fmean(each[measure]) for each in of]
         cells.append(f"{fmean(values):.3g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else ""))
     return " / ".join(cells)
 

@@ -36,15 +36,16 @@ lesson = Lesson(2)
 # - $p_\sigma$ is the density of $x_\sigma$.
 # - $\hat x$ is the best guess of $x$: the mean of all $x$ that may have led to $x_\sigma$.
 # - $s = \hat x - x_\sigma$ is the way to it. By lesson 1, $s = \sigma^2\nabla\log p_\sigma(x_\sigma)$. ($\nabla$ is
-#   the derivative by $x_\sigma$.)
+#   the derivative by $x_\sigma$, and $\nabla\log p_\sigma$ is called the score.)
 # - $N(m, v)$ is the normal, or Gaussian, density of mean $m$ and variance $v$.
 
 # %% [markdown]
 # **Why not jump?** The best guess is a mean. Under much noise it is near the mean of all signals (last figure of
-# lesson 1). So the jump $x_\sigma \leftarrow x_\sigma + s$ makes one heap round 0. Most of it lies nearer to 0 than
+# lesson 1). So the jump $x_\sigma \leftarrow x_\sigma + s$ makes one heap round 0. Most of it lies between $-0.3$ and
 # 0.3, where next to no signals are. That answers the first question.
 #
-# But a *small* step along $s$ is right. After it there is less noise. So the next guess is a better one.
+# But a *small* step along $s$ is right. After it there is less noise. So the next guess is a better one. (At first
+# all guesses are bad. That does no harm: all that the first steps must do is bring the width down.)
 
 # %% [markdown]
 # **What a step removes.** Before the step we have $x + \sigma z$. Say that the guess is good, $\hat x \approx x$.
@@ -75,13 +76,14 @@ lesson = Lesson(2)
 # - line 4: count the steps;
 # - line 5: estimate $\sigma$ from $s$. We take it from the plan, $\sigma \leftarrow (1 - \beta h)\,\sigma$. In one
 #   dimension the estimate is wrong (lesson 4);
-# - line 6: compute $\gamma$. Line 7: draw $z'$. Line 8: $x \leftarrow x + hs + \gamma z'$.
+# - line 6: compute $\gamma$. Line 7: draw $z'$. Line 8: $x \leftarrow x + hs + \gamma z'$. (So in a sampler, and from
+#   here on, $x$ is what we have at the moment, the noise in it included.)
 
 # %% [markdown]
-# **In code.** `mixture_on_line(K, spacing, std)` is a density of $K$ Gaussian classes: here two, of means
-# $m_y = \pm 0.5$ and of sd $\lambda = 0.1$. `ExactScore(mixture)` takes $x_\sigma$, a class (`None`: no class is
-# asked for) and $\sigma$, and returns $s$, by the formula of lesson 1. `draw_start` is line 2. Lists keep the path of
-# 40 samples, for the figure.
+# **In code.** `mixture_on_line(K, spacing, std)` is a density of $K$ Gaussian classes: here two, $y = 0$ and 1, of
+# means $m_y = \mp 0.5$ and of sd $\lambda = 0.1$. `ExactScore(mixture)` takes $x_\sigma$, a class (`None`: no class
+# is asked for) and $\sigma$, and returns $s$, by the formula of lesson 1. `draw_start` is line 2. Lists keep the path
+# of 40 samples, for the figure.
 
 # %%
 mixture = mixture_on_line(K=2, spacing=1.0, std=0.1)  # m_y = ±0.5, λ = 0.1
@@ -122,7 +124,7 @@ lesson.save(figure, "trajectories")
 
 # %% [markdown]
 # **What was seen.** At first the noise throws the paths about. Between 0.5 and 0.2 they part into two bundles (lesson
-# 5 asks when exactly). The ends fill $p$. No path was ever told where the classes are.
+# 5 asks when exactly). The ends fill $p$. No path was told which class to go to.
 
 # %% [markdown]
 # **Is it really p?** We need a distance of two sets of numbers. Sort both. Take the difference of smallest and
@@ -171,21 +173,22 @@ lesson.compare("W1 to true samples ÷ floor, classes folded", distance / floor, 
 # = \lambda^2 + (1 - \beta h)^2\sigma^2 - \frac{h^2\sigma^2\lambda^2}{v_\sigma} .$$
 #
 # (We used $\sigma^4/v_\sigma - \sigma^2 = -\sigma^2\lambda^2/v_\sigma$.) The first two terms are what should come
-# out. The last is a shortage. It comes from our "say that the guess is good". In truth $s$ varies less than
-# $-\sigma z$: its variance is $\sigma^4/v_\sigma$, not $\sigma^2$.
+# out. The last is a shortage. It comes from our "say that the guess is good": $\gamma$ counts on an $hs$ that varies
+# as $-h\sigma z$ does, with the variance $h^2\sigma^2$. In truth $hs$ varies less, by $h^2\sigma^4/v_\sigma$.
 
 # %% [markdown]
-# **What all steps get wrong.** A step also mends. Its factor, about $1 - 2h\sigma^2/v_\sigma$, multiplies any
-# shortage $D$ of before. So $D$ grows until a step mends as much as it adds:
+# **What all steps get wrong.** A step also mends. It multiplies $V$ by $(1 - h\sigma^2/v_\sigma)^2$, about
+# $1 - 2h\sigma^2/v_\sigma$, and so any shortage $D$ of before. So $D$ grows until a step mends as much as it adds:
 #
 # $$\frac{2h\sigma^2}{v_\sigma}\,D = \frac{h^2\sigma^2\lambda^2}{v_\sigma}\,, \qquad\text{at}\qquad
 # D = \frac{h\lambda^2}{2} .$$
 #
 # This does not depend on $\sigma$, so it stays like that. At the end the variance is $\lambda^2(1 - h/2)$ where it
 # should be $\lambda^2$. The sd is then about $1 - h/4$ of what it should be. So the second answer is: too narrow.
+# (Two narrow classes are such a Gaussian each, once the paths have parted.)
 
 # %% [markdown]
-# **For the curious.** At $h = 0.05$ that is 1.2 % too narrow. The noise $\sigma_\infty = 0.15\lambda$ that is left in
+# **For the curious.** At $h = 0.05$ that is 1.3 % too narrow. The noise $\sigma_\infty = 0.15\lambda$ that is left in
 # the samples makes them $\sqrt{1 + 0.15^2}$, 1.1 %, too wide. In the first figure the two nearly cancel.
 
 # %% [markdown]
@@ -215,7 +218,7 @@ def sampled_sd(h):
 
 # %% [markdown]
 # **Look** at how the dots, the samples, lie to the black line, which is `predicted_sd`. The gray line at 1 is where
-# they should be. The sd of 20,000 samples is itself uncertain, by $1/\sqrt{2 \cdot 20{,}000} = 0.005$.
+# they should be. The sd of $n$ normal numbers is itself uncertain, by a share of $1/\sqrt{2n}$: here 0.005.
 
 # %%
 sizes = (0.05, 0.1, 0.2, 0.4)
@@ -250,5 +253,5 @@ lesson.end()
 #    and why?
 # 2. Put $\beta = 1$. How many steps does the loop take, and how many at $\beta = 0.2$? Find the formula: it has
 #    $\sigma_0$, $\sigma_\infty$, $\beta$ and $h$.
-# 3. Stop at $\sigma_\infty = 0.1 = \lambda$ instead. How wide are the classes of the samples, and which extra line
-#    narrows them?
+# 3. Stop at $\sigma_\infty = 0.1 = \lambda$ instead. How wide are the classes of the samples? Which line, added after
+#    the loop, narrows them, and by just so much as is needed?

@@ -23,8 +23,8 @@ lam, h, n, y = 0.1, 0.05, 5000, 1
 # 2024, "Feature-guided score diffusion for sampling conditional densities") says in Section 2 that CFG does not
 # sample the class. Here all scores are exact, so that we can see what it does sample.
 #
-# **Predict**, and write it down. One class has the sd $\lambda$, and its neighbour is $14\lambda$ away. CFG gives
-# what sets it apart five times its weight.
+# **Predict**, and write it down. One class has the sd $\lambda$, and its neighbour is $14\lambda$ away. CFG takes
+# its score, and adds four times as much again of what sets it apart.
 #
 # 1. The sampler puts no noise back. Which part of its width does the class keep: nine tenths, seven tenths, a half?
 # 2. Now the sampler puts back nearly all the noise that a step takes off. Is the class right?
@@ -34,10 +34,11 @@ lam, h, n, y = 0.1, 0.05, 5000, 1
 # **The symbols so far** (lessons 1 to 6).
 #
 # - $x_\sigma = x + \sigma z$ is a clean sample $x$ with noise of level $\sigma$. $p_\sigma$ is its density.
-# - $y$ is a class: mean $m_y$, sd $\lambda$, and $v = \lambda^2 + \sigma^2$ its variance with noise. Here there are
-#   two, equally often. $D$ is the distance of their means.
+# - $y$ is a class, a Gaussian: mean $m_y$, sd $\lambda$, and $v = \lambda^2 + \sigma^2$ its variance with noise. Here
+#   there are two, equally often. $D$ is the distance of their means (in code in units of $\lambda$).
 # - $p_\sigma(x \mid y)$ is the density of class $y$ with noise. $p_\sigma(y \mid x)$ is the probability of the class,
-#   given $x$. At $\sigma = 0$ we leave out the index.
+#   given $x$. At $\sigma = 0$ we leave out the index. (The claim above writes $p_y$ for $p(x \mid y)$.) From here on
+#   we write $x$ for noisy samples, too.
 # - $\nabla\log p_\sigma$ is the score, and $s = \hat x - x_\sigma = \sigma^2\nabla\log p_\sigma(x_\sigma)$, with
 #   $\hat x$ the best guess of $x$.
 # - SISA is the sampler: $x \leftarrow x + hs + \gamma z'$ with new noise $z'$, and
@@ -67,15 +68,16 @@ lam, h, n, y = 0.1, 0.05, 5000, 1
 # is that density with noise added. They are not.
 #
 # Classes that lie far apart show it at once. At $\sigma = 0$ no $x$ of class $y$ can be of the other, so
-# $p(y \mid x) = 1$ there, and its power is 1. So $q_0$ is the class itself, and with noise it is
-# $p_\sigma(x \mid y)$. At a $\sigma$ where the noisy classes overlap the power is not 1, so $q_\sigma$ is something
-# else.
+# $p(y \mid x) = 1$ there, and its power is 1. So $q_0$ is the class itself, and $q_0$ with noise added is
+# $p_\sigma(x \mid y)$. But at a $\sigma$ where the noisy classes overlap the power is not 1. So $q_\sigma$ is
+# something else.
 #
 # So which density comes out depends on the sampler. We compute it at both ends of the family of $\beta$.
 
 # %% [markdown]
 # **Little $\beta$: the end alone counts.** For $\beta \to 0$ SISA is Langevin dynamics (lesson 3). It has much time
-# at each level, and comes to rest in the $q_\sigma$ of that level. In the end that is $q_{\sigma_\infty}$.
+# at each level, and comes to rest in the $q_\sigma$ of that level. (Its step stays at a density if it follows that
+# density's score, as lesson 3 showed.) In the end that is $q_{\sigma_\infty}$.
 #
 # - Where classes lie far apart, this is the class, of sd $\lambda$, with the little noise $\sigma_\infty$ on top. CFG
 #   is right, for any $\omega$.
@@ -100,8 +102,8 @@ lam, h, n, y = 0.1, 0.05, 5000, 1
 #   samples move together: the class gets *narrow*.
 
 # %% [markdown]
-# **And it is never undone.** Later $\sigma$ is small, and $p$ is nearly 1. Then $g = -(x - m_y)/v$, and
-# $\mathrm d(\sigma^2) = \mathrm dv$. So
+# **And it is never undone.** Take classes that lie far apart. Later, when $\sigma$ is small, $p$ is nearly 1. Then
+# $g = -(x - m_y)/v$, and $\mathrm d(\sigma^2) = \mathrm dv$. So
 #
 # $$\frac{\mathrm d(x - m_y)}{x - m_y} = \frac12\,\frac{\mathrm dv}{v} ,$$
 #
@@ -114,7 +116,7 @@ lam, h, n, y = 0.1, 0.05, 5000, 1
 # its 400 steps takes a mean of four slopes, the rule of Runge and Kutta of fourth order.
 
 # %%
-grid = torch.linspace(-1.5, 3, 9001, dtype=torch.float64)[:, None]
+grid = torch.linspace(-1.5, 3, 9001, dtype=torch.float64)[:, None]  # m_y is 0.7 or 0.2, the other class at −m_y
 
 
 def tilted(mixture, omega, sigma):
@@ -167,7 +169,7 @@ samples, rows, exact = {}, {}, {}
 for D in (14, 4):
     mixture = mixture_on_line(K=2, spacing=D * lam, std=lam)
     sigma_0, sigma_inf = noise_range(mixture, h)
-    judge = Judge.draw(mixture, y, n, sigma_inf, generator)
+    judge = Judge.draw(mixture, y, n, sigma_inf, generator)  # true samples with the noise σ_∞, which ours have too
     for beta in (1.0, 0.1):
         for omega in (0.0, 1.0, 4.0):
             score = ClassifierFreeGuidance(ExactScore(mixture), ExactScore(mixture), omega)
@@ -190,8 +192,8 @@ lesson.compare("ω = 0, the worst of four: W1 ÷ floor (between two true sets)",
 
 # %% [markdown]
 # **Look** at four histograms. Left classes are $14\lambda$ apart, right $4\lambda$. Above no noise is put back, below
-# much. On the axis is the distance from the mean of the class, and the other class lies to the left. Which panels
-# follow the black curve, the class?
+# much. On the axis is the distance from the mean of the class (thin line), and the other class lies to the left.
+# Which panels follow the black curve, the class?
 
 # %%
 figure, axes = lesson.figure(2, 2, width=4.2, height=2.6, sharex=True, sharey=True)
@@ -223,7 +225,7 @@ lesson.save(figure, "what_it_samples")
 # 3. At $4\lambda$ noise does not repair all. The side to the left is cut: for $\omega = 4$ the sd is 0.88, and the
 #    mean $0.19\lambda$ out. (Without noise it is $1.27\lambda$ out.)
 #
-# The first two move in the explorer:
+# The first two move in the explorer, a page for the browser:
 # [guidance that is too narrow at β = 1](../docs/explorer.html#preset=narrow), and
 # [noise that repairs it](../docs/explorer.html#preset=repaired).
 
@@ -231,7 +233,8 @@ lesson.save(figure, "what_it_samples")
 # **What does $\omega$ buy here?** Nothing, not even in the panel that is right. The score of the class itself,
 # $\omega = 0$ (not drawn), is near the class in all four: at most 1.7 floors away.
 #
-# So the paper's argument holds in three of four panels. It should be told with the fourth.
+# So the paper's argument, that CFG does not sample the class, holds in three of four panels. It should be told with
+# the fourth: put noise back, and take classes that lie far apart, and it does.
 #
 # In a trained network the score of the class is an estimate, and $\omega$ multiplies its errors as well. Lesson 14
 # measures that.
@@ -252,7 +255,8 @@ lesson.end()
 #
 # 1. Which $\omega < 0$ gives the mixture? Try $\omega = -0.5$ at $14\lambda$: how many samples are nearest to $m_y$,
 #    at both $\beta$?
-# 2. For two classes at $\pm m$, write $q_0$ for large $\omega$. Where is its maximum when
-#    $p(y \mid x) = 1/(1 + e^{-2mx/\lambda^2})$?
-# 3. At $14\lambda$ and $\beta = 1$, set $\omega = 4$ while $\sigma > 5\lambda$ only, and 0 below. Is the class right
-#    now? What does that say of guiding in an interval of $\sigma$ only?
+# 2. For two classes at $\pm m$, of which $y$ is that at $+m$, $p(y \mid x) = 1/(1 + e^{-2mx/\lambda^2})$. Write
+#    $q_0$. Where does its maximum go as $\omega$ grows?
+# 3. At $14\lambda$ and $\beta = 1$, set $\omega = 4$ while $\sigma > 5\lambda$ only, and 0 below. (Any function of
+#    $x$, $\phi$ and $\sigma$ may be the sampler's score.) Is the class right now? What does that say of guiding in an
+#    interval of $\sigma$ only?

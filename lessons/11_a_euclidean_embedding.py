@@ -1,6 +1,6 @@
 """Lesson 11: The embedding is Euclidean.
 
-Claim: φ of each class is a tight cloud (Eq. 5), and clouds lie apart about in proportion to the densities (Eq. 6, 7).
+Claim: φ of each class is a tight cloud (Eq. 5), and clouds are about as far apart as the densities are (Eq. 6, 7).
 """
 
 # %%
@@ -28,8 +28,8 @@ def seed(number):
 #
 # **Predict** before you go on. Six classes lie on a line, each ten of its widths from the next.
 #
-# 1. Plot the distance of two densities against the distance of their features, for each of fifteen pairs. Will the
-#    points lie near a line?
+# 1. Take a squared distance of two densities (we shall define one), and plot it against the squared distance of their
+#    features, for each of fifteen pairs. Will the points lie near a line?
 # 2. In $x$ the variance of a class is 1/100 of the squared distance to its neighbour. Will this ratio be smaller in
 #    $\phi$?
 
@@ -47,9 +47,9 @@ def seed(number):
 #   their mean over class $y$, the *centroid*.
 
 # %% [markdown]
-# **The network** is that of lesson 10. `learn` trains it in one call, for 3500 steps. (Its optimizer is another one,
-# Muon.) The rest is as in lesson 10: `means_on_line`, `rank1_covariances` and `GaussianMixture` make the classes,
-# `noise_range` chooses the noise levels, and `SISA` is the sampler.
+# **The network** is that of lesson 10. `learn` trains it in one call, for 3500 steps. (By another optimizer, Muon,
+# which needs fewer steps here.) The rest is as in lesson 10: `means_on_line`, `rank1_covariances` and
+# `GaussianMixture` make the classes, `noise_range` chooses the noise levels, and `SISA` is the sampler.
 
 # %%
 K, d, lam = 6, 16, 0.1
@@ -61,11 +61,11 @@ sampler = fgs.SISA(h=0.05, beta=0.2, sigma_0=sigma_0, sigma_inf=sigma_inf, noise
 learned = learn(mixture, sampler, Learning(training_steps=3500), names=("guided",))
 
 # %% [markdown]
-# **Concentration and separation.** Features can only guide if the cloud of a class is small, compared with the
+# **Concentration and separation.** A $\phi$ shows its class only if the cloud of a class is small, compared with the
 # distance to other clouds. The paper asks it in Eq. 5. Look along the line from one centroid to another, by its unit
-# vector $\hat d$:
+# vector $e$:
 #
-# $$\text{ratio} = \frac{\mathbb E\,\langle \hat d,\; \phi(x) - \phi_y \rangle^2}{\|\phi_y - \phi_{y'}\|^2} \ll 1.$$
+# $$\text{ratio} = \frac{\mathbb E\,\langle e,\; \phi(x) - \phi_y \rangle^2}{\|\phi_y - \phi_{y'}\|^2} \ll 1.$$
 #
 # The mean $\mathbb E$ is over $x$ of class $y$. Above is the variance of the cloud of $y$ along that line, below the
 # squared distance of the two centroids.
@@ -82,8 +82,8 @@ learned = learn(mixture, sampler, Learning(training_steps=3500), names=("guided"
 
 # %% [markdown]
 # **In code:** `learned.features(x)` is $\phi(x)$, (n, 16). `separation` takes the features of each class. It returns
-# `.between`, the squared distances of centroids, and `.ratio`, for all pairs of classes. `nearest_mean` returns for
-# each sample the class of the nearest centroid.
+# `.between`, the squared distances of centroids, and `.ratio`, tables for all pairs of classes. `nearest_mean`
+# returns for each sample the class of the nearest centroid.
 
 # %%
 x = [mixture.sample(1000, y, generator=seed(y)) for y in range(K)]
@@ -95,11 +95,11 @@ lesson.compare("Eq. 5, left ÷ right, worst pair of classes", separation.ratio.m
 lesson.compare("share of samples nearest to the centroid of their class", hits.mean(), 1.0)
 
 # %% [markdown]
-# **Seen.** The worst of all pairs has a ratio of .017. So at most 7 % of a class can be nearer to another centroid.
-# In fact none is. What would a $\phi$ have that is linear in $x$? It stretches all lengths on the line alike, so the
-# ratio of neighbours would be $\lambda^2/(10\lambda)^2 = .01$, as in $x$. So to the second question: not in every
-# pair. Clouds are small here because classes lie ten widths apart. (With two classes, in lesson 10, the network did
-# better than linear.)
+# **Seen.** The worst of all pairs has a ratio of .017. So at most 7 % of a class can be nearer to a given other
+# centroid. In fact none is. What would a $\phi$ have that is linear in $x$? It stretches all lengths on the line
+# alike, so the ratio of neighbours would be $\lambda^2/(10\lambda)^2 = .01$, as in $x$. So to the second question:
+# not in every pair. Clouds are small here because classes lie ten widths apart. (With two classes, in lesson 10, the
+# network did better than linear.)
 
 # %% [markdown]
 # **The distance of two densities.** How far is $p_y$ from $p_{y'}$? The paper compares their scores, at all noise
@@ -120,7 +120,7 @@ lesson.compare("share of samples nearest to the centroid of their class", hits.m
 # **By hand, for two of our classes.** Both have the same width. On the line the score of class $y$ is
 # $(m_y - x_\sigma)/(\lambda^2 + \sigma^2)$. Across it both scores are the same. So $x_\sigma$ cancels in the
 # difference, and with $\Delta = \|m_y - m_{y'}\|$ the square is $\Delta^2/(\lambda^2 + \sigma^2)^2$, everywhere. Both
-# means are this number. So
+# averages are this number. So
 #
 # $$d^2 = \int_0^\infty \frac{2\,\Delta^2}{(\lambda^2 + \sigma^2)^2}\,\sigma\,\mathrm d\sigma
 # = \Big[ -\frac{\Delta^2}{\lambda^2 + \sigma^2} \Big]_0^\infty = \frac{\Delta^2}{\lambda^2}.$$
@@ -174,11 +174,12 @@ lesson.compare("B/A, d² from the network's own scores", own_fit.B / own_fit.A, 
 
 # %% [markdown]
 # **Seen.** Against the exact $d^2$, $r = .98$ and $B/A = 3.4$. So the first answer is yes: near a line, and not on
-# one. Against the network's own $d^2$, $r = .95$, but $B/A = 37$. Its scores are not exact.
+# one. Against the network's own $d^2$, $r = .95$, but $B/A = 37$. ($r$ is made by the large distances, $B/A$ by the
+# two worst quotients of all.) Its scores are not exact.
 
 # %% [markdown]
-# **Which line should the network's own $d^2$ follow?** A small change of the target,
-# $\Delta\phi = \phi_y - \phi_{y'}$, changes the network's answer by
+# **Which line should the network's own $d^2$ follow?** Another target, $\phi_{y'}$ instead of $\phi_y$, changes the
+# network's answer. For a small $\Delta\phi = \phi_y - \phi_{y'}$ that is
 #
 # $$s(x_\sigma, \phi_y) - s(x_\sigma, \phi_{y'}) \approx J\,\Delta\phi, \qquad J = \frac{\partial s}{\partial \phi}.$$
 #
@@ -188,8 +189,13 @@ lesson.compare("B/A, d² from the network's own scores", own_fit.B / own_fit.A, 
 # $$d^2 \approx 2\,\Delta\phi^\top M\,\Delta\phi, \qquad
 # M = \int \frac{\mathbb E[J^\top J]}{\sigma^2}\;\mathrm d\log\sigma.$$
 #
+# $J$ depends on $x_\sigma$ and $\phi$. The mean $\mathbb E$ is over noisy samples of all classes, each with its own
+# centroid for $\phi$. So one $M$ stands for all pairs. (That is a guess, and so is that $\Delta\phi$ is small. The
+# numbers will tell.)
+#
 # $M$ says how much the score cares about each direction of $\phi$. So $d^2$ is again a squared Euclidean distance,
-# once $\phi$ is stretched by $M^{1/2}$. `feature_metric` computes $M$, (16, 16), and nothing is fitted to $d^2$.
+# once $\phi$ is stretched along the axes of $M$. `feature_metric` computes $M$, (16, 16), and nothing is fitted to
+# $d^2$.
 
 # %%
 M = fgs.feature_metric(learned.score("guided"), centroids, few, low, high, generator=seed(101))
@@ -226,7 +232,8 @@ end = torch.cdist(guided[-1], (centroids - mean) @ plane).argmin(1)
 lesson.compare("share of guided paths that end nearest to their centroid (plane)", (end == y).float().mean(), 1.0)
 
 # %% [markdown]
-# **What to look for.** On the left are paths in that plane. They begin above, with noise, and go down. A coloured
+# **What to look for.** On the left are paths in that plane. They begin above, with noise, and go down (above by
+# chance: an axis of `svd` has no sign). A coloured
 # path is the mean of ten guided samples, a gray one a single sample without $\phi$, with a cross at its end. Where do
 # the coloured paths part, and where do they end? On the right each point is a pair of classes: the exact $d^2$
 # against the squared distance of features. The lines are $A$ and $B$.
@@ -256,7 +263,8 @@ lesson.save(figure, "embedding")
 # %% [markdown]
 # **Seen.** Left: at large noise the classes do not lie apart. Then each guided path goes to its own centroid; all
 # sixty samples end nearest to it, in this plane. The classes stand side by side in the order that they have on the
-# line. Gray paths end at one class or another; one of the five ends between two.
+# line. The five gray paths end at one class or another, but one, which
+# ends between two.
 #
 # Right: the points lie in five rows, since $d^2$ is $100\,k^2$ for classes $k$ places apart. Within a row they differ
 # in the distance of features: for neighbours by a factor of about three.
