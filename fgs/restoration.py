@@ -84,9 +84,8 @@ class Projected:
                 raise ValueError("sigma: is needed where y has noise")
             ridge = self.noise**2 * (sigma**-2 + self.width**-2)
         with torch.no_grad():
-            return s + transposed(
-                solve(lambda u: self.measure(transposed(u)) + per_row(ridge, u) * u, away, self.iterations)
-            )
+            seen = transposed(away)  # M⁺ = (MᵀM + (ς²/r²)Id)⁻¹Mᵀ as well: what y has where M sees nothing is out of it
+            return s + solve(lambda v: transposed(self.measure(v)) + per_row(ridge, v) * v, seen, self.iterations)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Posterior:
 
     score: ProjectedScore  # of x; autograd must pass it
     measure: Measurement  # M
-    y: Tensor  # (N, *measured) or (*measured) what was measured
+    y: Tensor  # (N, *measured) or (*measured) what was measured; 0 where M sees nothing
     noise: float  # ς, the sd of the noise in y
     iterations: int = 4  # of conjugate gradients; each is a pass backward
 

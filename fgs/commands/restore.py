@@ -80,11 +80,13 @@ def restore(asked: Restore) -> None:
     """Sample what an image may have been, and write the samples, their mean and their sd."""
     begin = time.perf_counter()
     with usage_errors():
-        model = load_model(asked.run)
+        model = load_model(asked.run, "run" if asked.run else None)
         model.network.requires_grad_(False)
         phi = _phi(model, asked)
         y = _read(model, asked.image)
         damage = damage_of(asked, model, y)
+        if asked.task in ("inpaint", "pixels"):
+            y = damage.measure(y)  # what stands in a hole was not measured
         before = damage.guess(y).clamp(0, 1)
         truth = None if asked.truth is None else _read(model, asked.truth)
         if truth is not None and truth.shape != before.shape:

@@ -83,6 +83,25 @@ def test_what_is_known_stays_and_careful_is_another_way(fgs, damaged, tmp_path):
     assert (once != again).any()
 
 
+@pytest.mark.parametrize("how", [(), ("--careful",)])
+def test_what_stands_in_a_hole_is_not_looked_at(fgs, damaged, tmp_path, how):
+    truth, mask = (read_image(damaged[name], AS_IT_IS).float() / 255 for name in ("truth", "mask"))
+    samples = []
+    for gray in (0.0, 1.0):
+        holed = write(tmp_path / f"{gray}.png", truth * (1 - mask) + gray * mask)
+        out = tmp_path / f"out{gray}"
+        options = ("--task", "inpaint", "--mask", damaged["mask"], "--n", 1, "--steps", 4, "--out", out, *how)
+        assert fgs("restore", holed, *options)[0] == 0
+        samples.append(read_image(out / "sample-000.png", AS_IT_IS))
+    assert torch.equal(*samples)
+
+
+def test_a_run_that_is_not_there_is_named_by_its_option(fgs, damaged, tmp_path):
+    code, _, err = fgs("restore", damaged["denoise"], "--run", tmp_path / "none", "--out", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("fgs: --run: ")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -158,3 +158,19 @@ def test_projection_that_is_told_of_noise_is_exact_for_a_round_gaussian():
     )
     with pytest.raises(ValueError, match=r"^sigma: is needed"):
         Projected(lambda x, phi, sigma: -x, lambda x: x @ M.T, y, noise=0.2)(x)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 5])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_what_y_has_where_nothing_was_seen_does_not_count(iterations, noise):
+    """Of five coordinates three were seen: rows of M that are 0 meet conjugate gradients, and must leave nothing."""
+    mixture, known = random_mixture(2, d=5), torch.tensor([1.0, 1, 0, 1, 0]).double()
+    x, y, sigma = matrix(4, 5), known * matrix(1, 5, 1)[0], torch.tensor(0.4).double()
+
+    def pulled(y):
+        return Projected(ExactScore(mixture), lambda x: known * x, y, noise, iterations=iterations)(x, None, sigma)
+
+    away = y - known * (x + ExactScore(mixture)(x, None, sigma))
+    expected = ExactScore(mixture)(x, None, sigma) + away / (1 + noise**2 * (sigma**-2 + 1))
+    torch.testing.assert_close(pulled(y), expected)
+    torch.testing.assert_close(pulled(y + 9 * (1 - known)), expected)
