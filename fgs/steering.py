@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.few_steps import FewSteps
-from fgs.noise import NoiseLevel, known_schedule, standard_normal
+from fgs.noise import NoiseEstimate, known_schedule, standard_normal
 from fgs.protocols import FeatureExtractor, ProjectedScore
 from fgs.sampling import NotConvergingError, Step, check_range
 
@@ -21,15 +21,16 @@ Potential = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x, x̂, σ) -> log G, (N,): from noisy particles (N, *shape), what they are denoised to, and the noise level ()."""
 
 
-def near(extractor: FeatureExtractor, phi: Tensor, tau: float) -> Potential:
+def near(extractor: FeatureExtractor, phi: Tensor, tau: float, sigma: Tensor | None = None) -> Potential:
     """Return the potential log G = −‖φ(x̂) − φ_y‖²/2τ², for samples whose features are near to those of a class.
 
     Args:
         extractor: gives φ.
         phi: (F,) φ_y.
         tau: τ, in the units of φ.
+        sigma: the noise level that x̂ is said to have, as when φ_y was taken; a blind extractor needs none.
     """
-    return lambda x, x_hat, sigma: -(extractor.features(x_hat, sigma) - phi).square().sum(1) / (2 * tau**2)
+    return lambda x, x_hat, _: -(extractor.features(x_hat, sigma) - phi).square().sum(1) / (2 * tau**2)
 
 
 def systematic(weights: Tensor, generator: Generator | None = None) -> Tensor:
@@ -59,7 +60,7 @@ class Steered(FewSteps):
     free: ProjectedScore | None = field(default=None, kw_only=True, repr=False)
     least: float = 0.5
 
-    noise_level: NoiseLevel = field(default=known_schedule, init=False)  # weights are of steps of a known width
+    noise_level: NoiseEstimate = field(default=known_schedule, init=False)  # weights are of steps of a known width
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,19 +78,17 @@ class Steered(FewSteps):
     ) -> Iterator[Step]:
         h, _, noise = self.step
         sigma, every = x.new_tensor(self.sigma_0), torch.ones((), dtype=torch.bool, device=x.device)
-        log_w, log_g = x.new_zeros(len(x)), x.new_zeros(len(x))
+        log_w = x.new_zeros(len(x))  # of the steps so far, over G where particles were drawn anew: this G comes on top
         for k in range(1, self.calls + 1):
             s = score(x, phi, sigma)
             x_hat, unguided = x + s, s if self.free is None else self.free(x, None, sigma)
-            before, log_g = log_g, self.potential(x, x_hat, sigma)
-            log_w = log_w + log_g - before
-            w = log_w.softmax(0)
+            log_g = self.potential(x, x_hat, sigma)
+            w = (log_w + log_g).softmax(0)
             if not w.sum().isfinite():
                 raise NotConvergingError(f"step {k}: the potential is not finite for all particles")
             if k == self.calls or 1 / w.square().sum() < self.least * len(w):
                 chosen = systematic(w, generator)
-                x, x_hat, unguided, log_g = x[chosen], x_hat[chosen], unguided[chosen], log_g[chosen]
-                log_w = torch.zeros_like(log_w)
+                x, x_hat, unguided, log_w = x[chosen], x_hat[chosen], unguided[chosen], -log_g[chosen]
             if k == self.calls:
                 break
             z = noise * sigma * standard_normal(x, generator)

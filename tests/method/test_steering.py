@@ -67,3 +67,17 @@ def test_settings_and_what_is_returned():
     bad = Steered(5, potential=lambda x, x_hat, sigma: x[:, 0] * float("nan"))
     with pytest.raises(NotConvergingError, match="step 1: the potential is not finite"):
         bad(lambda x, phi=None, sigma=None: -x, torch.ones(3, 2))
+
+
+def test_a_potential_may_rule_particles_out():
+    """G is 1 where x̂ > −½ and else 0: of N(0, 1) what lies beyond −½, and no NaN on the way."""
+    mixture = GaussianMixture(torch.ones(1).double(), torch.zeros(1, 1).double(), torch.ones(1, 1, 1).double())
+    sampler = Steered(
+        200, 0.3, 4.0, 0.02, potential=lambda x, x_hat, sigma: torch.where(x_hat[:, 0] > -0.5, 0.0, -torch.inf)
+    )
+    x = sampler(ExactScore(mixture), draw_start((N, 1), mixture.centre, 4.0, 1.0, seeded(0)), None, seeded(1)).x[:, 0]
+    tail = torch.distributions.Normal(0.0, 1.0)
+    at = torch.tensor(-0.5)
+    expected = float(tail.log_prob(at).exp() / (1 - tail.cdf(at)))  # E[x | x > −½]
+    assert float(x.min()) > -0.6
+    assert float(x.mean()) == pytest.approx(expected, abs=0.05)
