@@ -11,6 +11,7 @@ from fgs.commands.console import fail, results_in, step_bar, training_bars, usag
 from fgs.commands.interface import make_command
 from fgs.common.options import Option, check_choices
 from fgs.common.text import json_text
+from fgs.self_labels import SIZE
 from fgs.training import NotFiniteError
 from toy.config import CALLS, ToyConfig
 from toy.experiment import ToyResult, planned_steps, run_toy
@@ -44,13 +45,14 @@ class Toy:
         check_choices(self)
         out = self.out
         refusals = {f"out: {out} is a file; name a folder": bool(out and out.exists() and not out.is_dir())}
-        for name in {"h", "noise_level"} & self.given:
-            other = "sampler" if "sampler" in self.given else "calls"
-            refusals[f"{name}: is of SISA; leave out --{other}, or this"] = bool({"calls", "sampler"} & self.given)
-        for name in {"beta"} & self.given:
-            refusals[f"{name}: of velocity is 1; leave it out"] = self.config.sampler == "velocity"
-        for name in {"minutes", "training_steps", "primes", "clusters", "labels", "blind"} & self.given:
-            refusals[f"{name}: is for networks to be trained; add --learned, or leave it out"] = not self.learned
+        given, few = self.given, {"calls", "sampler"} & self.given
+        for name in ("h", "noise_level"):
+            other = "sampler" if "sampler" in given else "calls"
+            refusals[f"{name}: is of SISA; leave out --{other}, or this"] = name in given and bool(few)
+        refusals["beta: of velocity is 1; leave it out"] = "beta" in given and self.config.sampler == "velocity"
+        for name in ("minutes", "training_steps", "primes", "clusters", "labels", "blind"):
+            needed = f"{name}: is for networks to be trained; add --learned, or leave it out"
+            refusals[needed] = name in given and not self.learned
         for refusal, holds in refusals.items():
             if holds:
                 raise ValueError(refusal)
@@ -71,6 +73,9 @@ def sample_toy(asked: Toy) -> None:
             raise ValueError(f"method: needs the {' and '.join(sorted(missing))} network; add --learned")
         if "clusters" in asked.given and not config.networks() & set(OWN):
             raise ValueError("clusters: is for classes found without labels; add --labels online")
+        clusters = asked.learning.clusters or config.components
+        if config.networks() & set(OWN) and not 2 <= clusters <= SIZE:
+            raise ValueError(f"clusters: must lie in [2, {SIZE}], got {clusters}")
         if asked.learned and not config.networks():
             raise ValueError("learned: no row of --method needs a network; add one, as --method exact,learned")
         total = planned_steps(config)
@@ -79,10 +84,7 @@ def sample_toy(asked: Toy) -> None:
         with step_bar(total) as advance:
             result = run_toy(config, advance, learned)
         if folder:
-            try:
-                save_toy(result, folder)
-            except OSError as error:
-                fail(f"--out: writing into {folder} failed: {error.strerror}", 1)
+            save_toy(result, folder)
     _report(result, asked.json)
 
 

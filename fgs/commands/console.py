@@ -38,11 +38,8 @@ def warn_of(skipped: Iterable[object]) -> None:
 
 
 @contextmanager
-def usage_errors(data: str = "--data") -> Iterator[None]:
-    """Make of what is raised about the options, and what they name, one line on stderr and exit code 2.
-
-    `data` is the option whose folder is read here.
-    """
+def usage_errors() -> Iterator[None]:
+    """Make of what is raised about the options, and what they name, one line on stderr and exit code 2."""
     try:
         yield
     except CheckpointError as error:
@@ -52,7 +49,7 @@ def usage_errors(data: str = "--data") -> Iterator[None]:
     except ValueError as error:
         fail(as_option(error), 2)
     except OSError as error:
-        fail(f"{data}: {error.filename}: {error.strerror}", 2)
+        fail(f"{error.filename}: {error.strerror}", 2)
 
 
 @contextmanager
@@ -61,14 +58,18 @@ def results_in(out: Path, new: bool = True, option: str = "--out") -> Iterator[P
 
     A folder that holds anything is refused if it should be `new`; `option` named it.
     """
+    begun = False
     try:
         with output_folder(out, new):
+            begun = True
             yield out
     except TakenError as error:
         fail(f"{option}: {error}; name another folder", 2)
     except NotConvergingError as error:
         fail(f"sampling failed: {error}", 1)
     except OSError as error:
+        if begun:
+            fail(f"{option}: writing into {out} failed: {error.strerror}", 1)
         fail(f"{option}: cannot write into {out}: {error.strerror}; name another folder", 2)
 
 

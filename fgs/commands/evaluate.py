@@ -74,13 +74,15 @@ def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
     if model.recipe.clusters and not asked.unseen:
         raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
     data = None if model.recipe.clusters else asked.data or _folders(asked.run, model, needed=not asked.unseen)
+    if asked.class_ and data is None:
+        raise ValueError("class: names classes trained on; add --data DIR with their images, or leave it out")
     subjects: dict[str, Subject] = {}
     bank = None
     if data is not None:
         trained = model.only(model.trained_on)
         count = len(trained.classes)
         few = trained.classes[:: -(-count // SHOWN)] if data and count > MANY else trained.classes
-        chosen = trained.only(asked.class_ or few)
+        chosen = trained.only(tuple(dict.fromkeys(asked.class_)) or few)
         subjects[TRAINED] = Subject(chosen, patches_of(chosen, data), Path())
         bank = (trained, patches_of(trained, data)) if asked.unseen else None
     if asked.unseen:
@@ -108,8 +110,8 @@ def _measure(subject: Subject, asked: Evaluate) -> Found:
     found: Found = {}
     guided, classes = isinstance(subject.model.network, GuidedUNet), len(subject.model.classes)
     measures: dict[str, Callable[[Subject], Found]] = {"denoising": denoising}
-    measures |= {"concentration": concentration} if guided else {}
-    measures |= {"embedding": embedding} if guided and classes <= MANY else {}
+    measures |= {"concentration": concentration} if guided and classes > 1 else {}
+    measures |= {"embedding": embedding} if guided and 1 < classes <= MANY else {}
     with step_bar(len(measures), "measures") as advance:
         for name, measure in measures.items():
             advance(name, 0)

@@ -27,7 +27,7 @@ FEW = 32  # samples of each place between two classes
 ALPHAS, PAIRS = 5, 4  # places between two classes, and how many pairs
 ALIKE = 0.2  # by so much the diversity of samples may differ from that of real patches
 ENOUGH = 256  # real crops of a class for the judge
-TRAINING, HELD_OUT, REAL = 0, 1, 3  # what the seed is used for
+TRAINING, HELD_OUT, REAL = range(3)  # what the seed is used for
 
 
 def fit_judge(patches: Patches, n: int = ENOUGH, seed: int = 0) -> TextureJudge:
@@ -74,7 +74,10 @@ def samples(judged: Judged) -> Found:
     if judged.judge:
         _find_nearest(judged.judge, x, classes)
     shown = list(enumerate(classes))[:: -(-len(classes) // SHOWN)]
-    rows = {name: torch.cat([subject.patches.training(y, 4, seeded(REAL, y)), x[y][:6]]) for y, name in shown}
+    rows = {
+        name: torch.cat([subject.patches.training(y, 4, seeded(judged.how.seed, REAL, y)), x[y][:6]])
+        for y, name in shown
+    }
     image_grid(rows, ["real"] * 4 + ["sample"] * min(6, judged.n), "", subject.folder / "samples.png")
     summary: dict[str, float | None] = dict(summarise(classes)) if judged.judge else {}
     for key in ("nearest", "real_nearest") if judged.judge else ():
@@ -137,7 +140,7 @@ def interpolation(judged: Judged) -> Found:
         progress = ((means - means[0]) @ way / way.square().sum()).tolist()
         found.append({"pair": [names[a], names[b]], "distance": float(between[a, b]), "progress": progress})
         found[-1]["monotone"] = all(first < second for first, second in pairwise(progress))
-        ends = [subject.patches.training(y, 1, seeded(REAL, y)) for y in (a, b)]
+        ends = [subject.patches.training(y, 1, seeded(judged.how.seed, REAL, y)) for y in (a, b)]
         rows[f"{names[a]}\n{names[b]}"] = torch.cat([ends[0], *x[:, :1], ends[1]])
     columns = ["real", *(f"α = {alpha:.2g}" for alpha in alphas.tolist()), "real"]
     image_grid(rows, columns, "", subject.folder / "interpolation.png")

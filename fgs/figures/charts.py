@@ -52,8 +52,9 @@ def scatter(
     """Draw points (x, y), and lines through the origin of the slopes given by name; both axes are "log" or "linear"."""
     figure = new_figure(*SIZE)
     axes = figure.subplots()
-    x, y = np.array(points).T
-    axes.plot(x, y, "o", color="#0072B2", ms=4, mec="white", mew=0.3)
+    shown = [point for point in points if scale == "linear" or min(point) > 0]  # a logarithm has no place for 0
+    x, y = np.array(shown or [(1.0, 1.0)]).T
+    axes.plot(x, y, "o" if shown else "", color="#0072B2", ms=4, mec="white", mew=0.3)
     axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
     if scale == "log":
         for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):

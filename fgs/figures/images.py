@@ -18,7 +18,7 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
     Rows may be shorter.
     """
     figure = new_figure(1.3 + 1.5 * len(columns), 0.9 + 1.5 * len(rows))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # no $ in a name is mathematics
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -28,9 +28,9 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
             axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
         label = "\n".join(fill(line, 14) for line in name.replace("_", " ").split("\n"))
-        axes_of_row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+        axes_of_row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center", parse_math=False)
     for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(fill(column.replace("_", " "), 18), fontsize=8)
+        axes.set_title(fill(column.replace("_", " "), 18), fontsize=8, parse_math=False)
     save_figure(figure, path, dpi=120, bbox_inches="tight", pad_inches=0.1)  # long names reach out
 
 

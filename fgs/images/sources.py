@@ -1,5 +1,6 @@
 """What a recipe trains on: the images of its folders or drawn ones, as classes of patches or as a bank."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,15 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from fgs.images.config import ContradictionError
-from fgs.images.endless import FLAT, Endless
+from fgs.images.endless import FLAT, ROOM, Endless
 from fgs.images.model import Model
 from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
 from fgs.images.reading import Skipped, find_classes
 from fgs.images.recipe import MANY, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
 
 
-def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]]:
+def read_patches(recipe: Recipe, only: Sequence[str] = ()) -> tuple[Patches, dict[str, str], list[Skipped]]:
     """Read the images of a recipe, or draw synthetic ones: patches, the hash of each class, and files left out.
+
+    The classes are those of the recipe, in alphabetical order, or `only` these, in this order.
 
     Raises:
         ValueError: there is too little to train on; the message begins with "data".
@@ -30,8 +33,11 @@ def read_patches(recipe: Recipe) -> tuple[Patches, dict[str, str], list[Skipped]
         folders = [Path(name) for name in recipe.data]
         if missing := [folder for folder in folders if not folder.exists()]:
             raise ValueError(f"data: {missing[0]} is no folder; name one that holds images")
-        one = recipe.guidance == "none" or recipe.from_ or recipe.clusters or recipe.classes == "endless"
-        images, skipped = read_images(folders, size, recipe.preparation, recipe.class_ or None, 1 if one else 2)
+        one = only or recipe.guidance == "none" or recipe.from_ or recipe.clusters or recipe.classes == "endless"
+        names = only or recipe.class_ or None
+        images, skipped = read_images(folders, size, recipe.preparation, names, 1 if one else 2)
+    if only:
+        images = {name: images[name] for name in only if name in images}
     if recipe.clusters and sum(map(len, images.values())) < 2:
         raise ValueError("data: a heap to be sorted needs two pictures or more; of one, all patches are one class")
     hashes = {name: content_hash(of_class) for name, of_class in images.items()}
@@ -55,7 +61,11 @@ def stream_of(recipe: Recipe, patches: Patches) -> Stream:
     pictures = [pixels for y in classes for pixels in patches.training_pixels(y)]
     drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, recipe.color, recipe.seed) if recipe.synthetic else {}
     synthetic = [image for of_class in drawn.values() for image in of_class]
-    return Endless(pictures, recipe.patch, synthetic, recipe.synthetic, twice=recipe.twice, device=recipe.device)
+    stream = Endless(pictures, recipe.patch, synthetic, recipe.synthetic, twice=recipe.twice, device=recipe.device)
+    if not stream.real:
+        room = f"{math.ceil(ROOM * recipe.patch)} pixels a side beside what is held out"
+        raise ValueError(f"data: no picture that is not flat has {room}, as endless classes need; take --classes fixed")
+    return stream
 
 
 def flat_classes(patches: Patches) -> list[str]:
@@ -97,9 +107,8 @@ def patches_of(model: Model, data: Sequence[Path]) -> Patches:
         ValueError: there are no images; the message begins with "data", or "class".
         OSError: the images cannot be read.
     """
-    folders = tuple(map(str, data))
-    recipe = replace(model.recipe, data=folders, class_=model.classes if folders else (), device="cpu")
-    patches, now, _ = read_patches(recipe)
+    recipe = replace(model.recipe, data=tuple(map(str, data)), device="cpu")
+    patches, now, _ = read_patches(recipe, model.classes)
     check_hashes(model.hashes, now)
     return patches
 

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from conftest import flags_of
+from fgs.commands.console import results_in
 from fgs.common.text import SPELLED, json_text
+from fgs.figures import image_grid, scatter
 from fgs.images.reading import write_image
 from fgs.noise import seeded
 
@@ -157,3 +159,33 @@ def test_no_byte_that_is_turned_ends_in_a_traceback(fgs, run, tmp_path, kind):
         code, _, err = fgs("embed", model, shown, "--downscale", 1)
         assert code in (0, 2), err
         assert code == 0 or (err.count("\n") == 1 and "Traceback" not in err), err
+
+
+@pytest.mark.parametrize("command", [["sample", "--like"], ["restore"], ["evaluate", "--unseen"]])
+def test_what_cannot_be_read_is_named_and_no_option_that_was_not_given(fgs, tmp_path, command):
+    code, out, err = fgs(*command, "a" * 300 + ".png", "--out", tmp_path / "out")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "File name too long" in err
+    assert "--data" not in err
+
+
+def test_a_disk_that_fills_up_is_no_wrong_usage(capsys, tmp_path):
+    with pytest.raises(SystemExit) as end, results_in(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"fgs: --out: writing into {tmp_path / 'out'} failed: No space left on device\n"
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end, results_in(tmp_path / "file"):
+        pass
+    assert end.value.code == 2
+
+
+def test_names_are_no_mathematics(tmp_path):
+    image_grid({"cost$_$": torch.zeros(1, 1, 4, 4)}, ["$%$"], "a$\\b$", tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").stat().st_size > 1000
+
+
+def test_a_logarithm_shows_what_it_can(tmp_path):
+    for number, points in enumerate(([(0.0, 1.0), (1.0, 2.0)], [(0.0, 0.0)])):
+        scatter(points, {"A": 1.0}, ("x", "y"), tmp_path / f"{number}.png")
+        assert (tmp_path / f"{number}.png").exists()

@@ -127,6 +127,29 @@ def test_classes_are_chosen_and_unseen_ones_need_no_others(fgs, run, textures, t
     assert (code, "unseen: is for runs of --guidance features" in err) == (2, True)
 
 
+def test_one_class_alone_is_measured_as_far_as_it_goes(fgs, run, textures, tmp_path):
+    name = load_model(run["features"]).classes[1]
+    how = ["--class", name, "--class", name, *QUICK, "--out", tmp_path / "one", "--json"]
+    code, out, err = fgs("evaluate", run["features"], *how)
+    assert (code, err) == (0, "")
+    assert set(json.loads(out)["samples"]["classes"]) == {name}
+    assert not {"concentration", "embedding", "interpolation"} & set(json.loads(out))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(
+        next(path for path in textures.iterdir() if path.stem not in load_model(run["features"]).classes), alone
+    )
+    code, out, err = fgs("evaluate", run["features"], "--unseen", alone, *QUICK, "--out", tmp_path / "out", "--json")
+    assert (code, err) == (0, "")
+    assert len(json.loads(out)["unseen"]["samples"]["classes"]) == 1
+
+
+def test_classes_of_a_model_whose_images_are_not_there(fgs, textures, tmp_path):
+    code, out, err = fgs("evaluate", "--unseen", textures, "--class", "oak_veneer", "--out", tmp_path / "no")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("fgs: --class: names classes trained on; add --data")
+
+
 def test_a_network_of_the_mixture_is_measured_as_far_as_it_goes(fgs, run, tmp_path):
     code, out, err = fgs("evaluate", run["none"], *QUICK, "--out", tmp_path / "out", "--json")
     assert (code, err) == (0, "")
