@@ -1,6 +1,6 @@
 // The ways to guide, as in toy/methods.py: each gives s, σ² times the score that a trajectory follows at x.
 //
-// `how` holds what they depend on: omega, constant, h, release (σ_c of the linear gain), sigmaInf. A forcing adds
+// `how` holds what they depend on: beta, h, omega, constant, release (σ_c of the linear gain). A forcing adds
 // σ²K_σ(m_y − x) to the mixture's s (Section 3 of the paper); K is its gain.
 
 const STRENGTH = 3; // c of K = c/(λ² + σ²), toy/gains.py

@@ -20,7 +20,6 @@ const tab = {
   planes: [],
   marginals: [],
   measuredAt: 0,
-  cost: { frames: 0, since: 0, perSecond: 0 },
 };
 
 // Compute anew, after a setting changed. What plays begins again; what stood at its end stays there, and since that
@@ -42,9 +41,14 @@ function useRun(run) {
   Object.assign(tab, { run, judge: null, next: null, nextAt: 0, dirty: true, measuredAt: 0 });
 }
 
-// Have the run of all points, if it is not there yet: before it is played, or looked at moment by moment.
+// Have the run of all points, if it is not there yet, as far as it is computed: before it is played from its start.
 function needAll() {
   if (tab.next || tab.nextAt) useRun(tab.next || beginRun(tab.state));
+}
+
+// Have it computed, while one of a few points stands in for it: before it is looked at moment by moment.
+function wantAll() {
+  if (tab.nextAt) [tab.next, tab.nextAt] = [beginRun(tab.state), 0];
 }
 
 // Compute ahead: the run that is shown, or the one that will take its place.
@@ -90,7 +94,7 @@ function frameOf(now) {
   tab.before = now;
   if ($("mixture").hidden) return;
   goOn(now);
-  const { run, cost } = tab;
+  const { run } = tab;
   const last = run.sigmas.length - 1,
     expected = Math.ceil(run.steps / run.every);
   if (tab.follow) tab.head = last;
@@ -101,9 +105,6 @@ function frameOf(now) {
   }
   if (!tab.dirty) return;
   tab.dirty = false;
-  cost.frames++;
-  if (now - cost.since > 1000)
-    Object.assign(cost, { perSecond: (1000 * cost.frames) / (now - cost.since), frames: 0, since: now });
   show(now);
 }
 
@@ -113,7 +114,7 @@ function show(now) {
   const atRest = run.done && !tab.playing;
   const energetic = atRest || now - tab.measuredAt > 400; // the energy distance costs milliseconds
   if (energetic && !tab.judge)
-    tab.judge = makeJudge(run.mixture, run.target, run.how.sigmaInf, Math.min(JUDGED, run.N), 12345);
+    tab.judge = makeJudge(run.mixture, run.target, run.sigmaInf, Math.min(JUDGED, run.N), 12345);
   if (energetic) tab.measuredAt = now;
   for (const side of [0, 1]) {
     drawPlane(tab.planes[side], run, side, frame, state, shownPart());
@@ -141,16 +142,18 @@ function stop() {
 }
 
 function play() {
-  needAll();
   const atEnd = tab.run.done && tab.head >= tab.run.sigmas.length - 1;
   tab.playing = !tab.playing;
-  if (tab.playing && (atEnd || tab.follow)) tab.head = 0;
+  if (tab.playing && (atEnd || tab.follow)) {
+    needAll();
+    tab.head = 0;
+  } else wantAll();
   tab.follow = false;
   tab.dirty = true;
 }
 
 function goTo(head) {
-  needAll();
+  wantAll();
   tab.playing = tab.follow = false;
   tab.head = Math.max(0, Math.min(tab.run.sigmas.length - 1, head));
   tab.dirty = true;

@@ -17,7 +17,7 @@ function beginRun(settings) {
   const normal = normals(settings.seed);
   const start = drawStart(mixture, target, N, beta, sigma0, normal);
   const release = settings.rules.includes("forcing") ? releaseLevel(mixture, target, beta) : 0;
-  const how = { beta, h, omega: settings.omega, constant: settings.constant, release, sigmaInf };
+  const how = { beta, h, omega: settings.omega, constant: settings.constant, release };
   const steps = plannedSteps(beta, h, sigma0, sigmaInf);
   const run = {
     mixture,

@@ -160,7 +160,8 @@ function toFragment(settings) {
   parts.set("y", settings.target + 1);
   parts.set("a", settings.rules[0]);
   parts.set("b", settings.rules[1]);
-  for (const name of [...Object.keys(SLIDERS), "seed"])
+  if (settings.seed !== DEFAULTS.seed) parts.set("seed", settings.seed);
+  for (const name of Object.keys(SLIDERS))
     if (settings[name] !== DEFAULTS[name]) parts.set(name, rounded(settings[name]));
   for (const name of Object.keys(CHOICES)) if (settings[name] !== DEFAULTS[name]) parts.set(name, settings[name]);
   return "#" + parts.toString().replaceAll("%2C", ",").replaceAll("%3B", ";");

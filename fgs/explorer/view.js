@@ -136,10 +136,8 @@ function ring(context, size, view, mixture, k, widths) {
   context.stroke();
 }
 
-// Every class: its rings at λ and 2λ in its colour, and its number.
+// Every class: its rings at λ and 2λ in its colour.
 function drawClasses(context, size, view, run) {
-  context.font = "600 13px system-ui, sans-serif";
-  context.textAlign = "left";
   for (let k = 0; k < run.mixture.K; k++) {
     context.strokeStyle = DATA.classColours[k];
     context.lineWidth = 1.5;

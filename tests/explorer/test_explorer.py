@@ -174,7 +174,7 @@ def test_widths(browser, path, tmp_path, width, tab):
 
 def test_the_address_holds_the_settings(browser, path):
     fragment = "#c=-0.5,0.1,0.08,1;0.5,0,0.2,0.5&y=1&a=forcing_constant&b=cfg"
-    given = {"omega": 2, "beta": 0.2, "h": 0.1, "sigma0": 1.5, "N": 64, "seed": 9, "field": "score"}
+    given = {"omega": 2, "beta": 0.2, "h": 0.1, "sigma0": 1.5, "N": 64, "seed": 12345, "field": "score"}
     fragment += "".join(f"&{name}={value}" for name, value in given.items())
     with opened(browser, path, fragment) as page:
         state = page.evaluate("tab.state")
@@ -241,6 +241,15 @@ def test_step_and_scrub(browser, path):
         until(page, "!tab.dirty")
         share = page.evaluate("shareOf(tab.run, tab.run.sigmas[Math.floor(tab.head)])")
         assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_scrubbing_stays_where_it_was_put_while_the_run_of_all_points_is_computed(browser, path):
+    with opened(browser, path, "#N=4000", reduced_motion="reduce") as page:
+        until(page, "tab.run.done && !tab.next && !tab.nextAt && !tab.dirty")
+        page.evaluate("change({ beta: 0.15 }); goTo(frameAt(tab.run, 0.5))")
+        before = page.evaluate("Math.floor(tab.head)")
+        until(page, "tab.run.N === 4000 && tab.run.done && !tab.dirty")
+        assert page.evaluate("Math.floor(tab.head)") == before > 50
 
 
 def test_two_sides_of_one_rule_are_one_run(browser, path):
