@@ -2,9 +2,9 @@
 
 Algorithm 2 needs labels to choose x'. Let φ choose: sort samples into K clusters, and take x' from the cluster of x.
 Sorted each by itself, samples may crowd into few clusters: a φ that is still being learned can make that cheap, and
-prototypes that begin together stay so. So the share q_k of every cluster is given, and samples are spread over them by
+prototypes that begin together stay so. So every cluster is given the same share, and samples are spread over them by
 
-    max_P ⟨P, scores⟩ + ε H(P)   over P ≥ 0 whose rows sum to 1/N, and whose columns sum to q:
+    max_P ⟨P, scores⟩ + ε H(P)   over P ≥ 0 whose rows sum to 1/N, and whose columns sum to 1/K:
 
 entropic optimal transport. The maximum u_i exp(scores_ik/ε) v_k is found by scaling rows and columns in turn (Sinkhorn
 & Knopp; Cuturi 2013; for labels of one's own Asano et al. 2020, who spread all data at intervals, as here).
@@ -21,23 +21,19 @@ SOME = 20  # iterations where prototypes are sent apart: shares need not be met 
 ROUNDS, STARTS = 30, 8  # of fitting prototypes, and places to start from
 
 
-def sinkhorn(
-    scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000, marginal: Tensor | None = None
-) -> Tensor:
-    """Return soft assignments (N, K): each row sums to 1, and the mean of the rows tends to the marginal.
+def sinkhorn(scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000) -> Tensor:
+    """Return soft assignments (N, K): each row sums to 1, and the mean of the rows tends to 1/K.
 
     Args:
         scores: (N, K), the higher the better.
         epsilon: ε, in their units; towards 0, where K divides N, each sample has one cluster, by the best assignment.
-        iterations: at the most, and the smaller ε the more it takes; fewer if the marginal is met to 10⁻⁸.
-        marginal: (K,) q of sum 1, or None for equal shares.
+        iterations: at the most, and the smaller ε the more it takes; fewer if the shares are met to 10⁻⁸.
     """
     M = scores.double() / epsilon
-    log_q = M.new_full(M.shape[1:], -math.log(M.shape[1])) if marginal is None else marginal.to(M).log()
-    log_p = M.log_softmax(1)
+    log_q, log_p = -math.log(M.shape[1]), M.log_softmax(1)
     for _ in range(iterations):
         columns = log_p.logsumexp(0) - math.log(len(M))
-        if float((columns.exp() - log_q.exp()).abs().max()) < 1e-8:
+        if float((columns.exp() - math.exp(log_q)).abs().max()) < 1e-8:
             break
         log_p = (log_p + log_q - columns).log_softmax(1)
     return log_p.exp()

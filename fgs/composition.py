@@ -21,7 +21,7 @@ import torch
 from torch import Generator, Tensor
 
 from fgs.few_steps import FewSteps
-from fgs.noise import NoiseLevel, known_schedule, per_row, standard_normal
+from fgs.noise import NoiseEstimate, known_schedule, per_row, standard_normal
 from fgs.protocols import ProjectedScore
 from fgs.sampling import NotConvergingError, Step
 
@@ -48,7 +48,7 @@ class Superposition(FewSteps):
     """Sampling by scores that are `Several`, in even steps of ln σ; `calls` are of each network."""
 
     beta: float = field(default=0.5, init=False)
-    noise_level: NoiseLevel = field(default=known_schedule, init=False)
+    noise_level: NoiseEstimate = field(default=known_schedule, init=False)
 
     @torch.no_grad()
     def densities(

@@ -35,7 +35,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from fgs.noise import NoiseLevel, known_schedule, per_row, standard_normal
+from fgs.noise import NoiseEstimate, known_schedule, per_row, standard_normal
 from fgs.protocols import ProjectedScore
 from fgs.sampling import NotConvergingError, Step, StepByStep, check_range
 
@@ -69,7 +69,7 @@ class FewSteps(StepByStep):
     beta: float = 0.5  # noise control in (0, 1]; 1 injects none
     sigma_0: float = 1.0  # noise level of the start, in the units of x
     sigma_inf: float = 0.01  # noise level of the last x
-    noise_level: NoiseLevel = known_schedule  # where σ of the injected noise is from; above, why not the residual
+    noise_level: NoiseEstimate = known_schedule  # where σ of the injected noise is from; above, why not the residual
     denoise_last: bool = False  # spend the last call on x̂, and return that instead of x, which still carries noise σ_∞
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class FewSteps(StepByStep):
 
     @property
     def step(self) -> Coefficients:
-        """The coefficients of the first step, and here of every one."""
+        """The coefficients of the first step, and of every one where all ratios are the same."""
         return self.steps()[0]
 
     @torch.no_grad()

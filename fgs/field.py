@@ -5,11 +5,13 @@ Matching moves activations on the way, and nothing makes the field that is follo
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import one_hot
 
 from fgs.noise import per_row, standard_normal
 from fgs.protocols import ProjectedScore
 
 
+@torch.enable_grad()
 def asymmetry(
     score: ProjectedScore,
     x: Tensor,
@@ -31,7 +33,11 @@ def asymmetry(
     (pulled,) = torch.autograd.grad(x_hat, x, u, create_graph=True)  # Jᵀu, linear in u, whose gradient along v is Jv
     skew = total = x.new_zeros(len(x))
     for k in range(probes or d):
-        v = standard_normal(x, generator) if probes else torch.eye(d).to(x)[k].reshape(x[:1].shape).expand_as(x)
+        v = (
+            standard_normal(x, generator)
+            if probes
+            else one_hot(torch.tensor(k), d).to(x).reshape(x[:1].shape).expand_as(x)
+        )
         (forward,) = torch.autograd.grad(pulled, u, v, retain_graph=True)
         (backward,) = torch.autograd.grad(x_hat, x, v, retain_graph=True)
         skew = skew + (forward - backward).flatten(1).square().sum(1)
@@ -39,6 +45,7 @@ def asymmetry(
     return (skew / total).detach()
 
 
+@torch.no_grad()
 def inconsistency(
     score: ProjectedScore,
     x: Tensor,
@@ -68,4 +75,4 @@ def inconsistency(
         moved = after + score(after, phi, ratio * sigma) - x - s
         total, squares = total + moved, squares + moved.flatten(1).square().sum(1)
     biased, every = (total / draws).flatten(1).square().sum(1), squares / draws
-    return ((draws * biased - every) / (draws - 1) / every / h).detach()
+    return (draws * biased - every) / (draws - 1) / every / h

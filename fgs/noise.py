@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-NoiseLevel = Callable[[Tensor, Tensor], Tensor]
+NoiseEstimate = Callable[[Tensor, Tensor], Tensor]
 """(s, sigma) -> σ: from the score s (N, *shape) and the believed σ () or (N,), the noise level () or (N,) of a step."""
 
 REMEMBERED = 2**20  # numbers of a draw that is kept for whoever asks for the same again

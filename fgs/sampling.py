@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Generator, Tensor
 
-from fgs.noise import NoiseLevel, known_schedule, per_row, per_sample, standard_normal
+from fgs.noise import NoiseEstimate, known_schedule, per_row, per_sample, standard_normal
 from fgs.protocols import ProjectedScore, Samples, require_score
 
 Schedule = Callable[[float, int], float]
@@ -71,7 +71,7 @@ class StepByStep(Protocol):
 
         x, (N, *shape), is the start, see `draw_start`, and φ, (F,) or (N, F), the target features; None is Algorithm 3.
         The generator of the injected noise is one of the CPU; None is torch's own. A sample depends on its own start
-        and on the seed, not on its neighbours.
+        and on the seed, not on its neighbours, unless σ is `pooled`, or the sampler steers particles.
 
         Raises:
             TypeError: the score cannot be called as a `ProjectedScore`.
@@ -116,8 +116,8 @@ def draw_start(
 def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
     """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
     s = torch.zeros_like(x)
-    each = phi is not None and phi.dim() > 1
-    s[moving] = score(x[moving], phi[moving] if phi is not None and each else phi, sigma[moving])
+    own = phi if phi is None or phi.dim() == 1 else phi[moving]
+    s[moving] = score(x[moving], own, sigma[moving])
     return s
 
 
@@ -126,7 +126,9 @@ def check_range(sampler: StepByStep, *shares: str) -> None:
     for name in shares:
         if not 0 < getattr(sampler, name) <= 1:
             raise ValueError(f"{name}: must lie in (0, 1], got {getattr(sampler, name)}")
-    if not 0 < sampler.sigma_inf < sampler.sigma_0 < math.inf:
+    if not 0 < sampler.sigma_0 < math.inf:
+        raise ValueError(f"sigma_0: must be positive and finite, got {sampler.sigma_0}")
+    if not 0 < sampler.sigma_inf < sampler.sigma_0:
         raise ValueError(f"sigma_inf: must lie in (0, sigma_0 = {sampler.sigma_0}), got {sampler.sigma_inf}")
 
 
@@ -143,7 +145,7 @@ class SISA(StepByStep):
     sigma_0: float = 1.0  # noise level of the start, in the units of x
     sigma_inf: float = 0.01  # stop below this noise level
     schedule: Schedule = fixed  # how h changes with the step, `fixed` or `growing`
-    noise_level: NoiseLevel = per_sample  # where σ is taken from: this one (the paper), `pooled` or `known_schedule`
+    noise_level: NoiseEstimate = per_sample  # where σ is taken from: this one (the paper), `pooled` or `known_schedule`
     denoise_last: bool = False  # return x̂ instead of x, which still carries noise σ_∞
     max_steps: int = 100_000  # more updates than this is an error
 

@@ -8,6 +8,8 @@ from torch import Generator, Tensor
 from fgs.clusters import Clusters, find_clusters
 from fgs.protocols import FeatureExtractor
 
+SIZE = 2048  # samples that are sorted at a time
+
 
 class Assigner:
     """A bank of samples that are sorted into clusters by their own φ; pairs (x, x') of Algorithm 2 are drawn from it.
@@ -21,7 +23,7 @@ class Assigner:
         self,
         draw: Callable[[int, Generator | None], Tensor],
         K: int,
-        size: int = 2048,
+        size: int = SIZE,
         every: int = 8192,
         once: bool = False,
     ) -> None:

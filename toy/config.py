@@ -9,7 +9,7 @@ import torch
 
 from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.few_steps import MultiStep
-from fgs.noise import NoiseLevel, known_schedule, per_sample, pooled, seeded
+from fgs.noise import NoiseEstimate, known_schedule, per_sample, pooled, seeded
 from fgs.sampling import SISA
 from fgs.velocity import ConstantVelocity
 from toy.geometry import isotropic_covariances, means_on_line, noise_range, random_means, rank1_covariances
@@ -17,7 +17,7 @@ from toy.learned.scores import LEARNED_METHODS, network_of
 from toy.methods import EXACT_METHODS, ToySampler
 from toy.mixture import GaussianMixture
 
-NOISE_LEVELS: dict[str, NoiseLevel] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
+NOISE_LEVELS: dict[str, NoiseEstimate] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
 COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
 
 CALLS = 100  # where nothing is said and networks are called: as close as SISA's 900 (benchmarks/README.md)

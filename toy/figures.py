@@ -108,7 +108,10 @@ def along(mixture: GaussianMixture, y: int, axis: ClassAxis, x: Tensor) -> Tenso
 
 
 def density(mixture: GaussianMixture, y: int, axis: ClassAxis, sigma: float) -> Truth:
-    """Return the densities of class y and of the mixture at noise level σ along u, as far as the nearest classes."""
+    """Return the densities of class y, and of the mixture at noise level σ, along u, as far as the nearest classes.
+
+    The mixture needs a σ, since another class may have no width along u.
+    """
     centres = along(mixture, y, axis, mixture.means)
     reach = nearest_distance(mixture.means, y) / axis.width if mixture.K > 1 else 0.0
     edges = [side * ((reach if bool((side * centres > 0.5).any()) else 0.0) + 6.0) for side in (-1, 1)]

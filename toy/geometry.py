@@ -43,8 +43,8 @@ def nearest_distance(means: Tensor, y: int) -> float:
 
 
 def _towards_nearest(means: Tensor, y: int) -> Tensor:
-    """Unit vector (d,) from mean y to the nearest other mean; the first axis for a single class."""
-    if means.shape[0] == 1:
+    """Unit vector (d,) from mean y to the nearest other mean; the first axis where there is none, or it is the same."""
+    if not 0 < nearest_distance(means, y) < math.inf:
         return torch.eye(means.shape[1], dtype=means.dtype)[0]
     offsets = means - means[y]
     distances = offsets.norm(dim=1)

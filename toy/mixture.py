@@ -165,7 +165,8 @@ class _Seen(NamedTuple):
 def _together(*values: Values) -> list[Tensor]:
     """Return all as tensors of one floating-point dtype, that of those which have one."""
     dtypes = [torch.as_tensor(value).dtype for value in values if hasattr(value, "dtype")]
-    dtype = reduce(torch.promote_types, dtypes, torch.float16) if dtypes else torch.get_default_dtype()
+    floating = [dtype for dtype in dtypes if dtype.is_floating_point]
+    dtype = reduce(torch.promote_types, floating) if floating else torch.get_default_dtype()
     return [torch.as_tensor(value, dtype=dtype) for value in values]
 
 

@@ -54,7 +54,7 @@ class ForcedScore:
             return s
         y = (phi[..., None, :] - self.mixture.means).norm(dim=-1).argmin(-1)
         pull = (sigma.square() * self.gain(x, y, sigma)).clamp(-self.max_pull, self.max_pull)
-        return s + per_row(pull, x) * (phi - x)
+        return s + (per_row(pull, x) * (phi - x)).to(x)
 
 
 def _required(sigma: Tensor | None) -> Tensor:

@@ -34,7 +34,7 @@ def make_command(options: type[T], run: Callable[[T], None]) -> TyperCommand:
             fail(as_option(error), 2)
         run(asked)
 
-    parameters = [parameter for field, hint in _options(options) for parameter in [_parameter(field, hint)]]
+    parameters = [_parameter(field, hint) for field, hint in _options(options)]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     callback.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     callback.__annotations__ = {parameter.name: parameter.annotation for parameter in (context, *parameters)}

@@ -4,6 +4,7 @@ import re
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +79,7 @@ class Sample:
         if composed := [name for name in ("or_", "and_") if getattr(self, name)]:
             if len(self.class_) != 1 or len(composed) == 2 or self.release_at:
                 raise ValueError(f"{composed[0]}: give one --class, and --or or --and, and no --release-at")
-            if self.how.beta or self.how.sampler != HowToSample.sampler:
+            if self.how.beta is not None or self.how.sampler != HowToSample.sampler:
                 raise ValueError(f"{composed[0]}: has a sampler of its own, of β = .5; leave out --sampler and --beta")
         if self.list_ and (asked or self.start):
             raise ValueError("list_: is of all classes; leave out what to sample")
@@ -97,8 +98,8 @@ def sample(asked: Sample) -> None:
     with usage_errors():
         sampler = _sampler(asked)
         model = load_model(asked.run)
-        if asked.list_:
-            sampler = asked.how.build() if asked.how.steps else replace(asked.how, steps=FEW_CALLS).build()
+        if asked.list_ and not asked.how.steps and asked.how.sampler != "sisa":
+            sampler = replace(asked.how, steps=FEW_CALLS).build()
         labels, condition = rows_of(model, asked)
         condition, size = _start(model, asked, condition)
         score: ProjectedScore = model.network
@@ -161,10 +162,7 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         labels = _unique([f"like {' and '.join(shown.path.stem for shown in row[:3])}" for row in together])
         return labels, like(together)
     if asked.between:
-        try:
-            ends = model.condition(asked.between)
-        except ValueError as error:
-            raise ValueError(str(error).replace("class:", "between:")) from None
+        ends = _named(model, asked.between, "between")
         alphas = torch.linspace(0, 1, asked.alphas)
         first, last = asked.between
         labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
@@ -172,12 +170,23 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
     if asked.unguided or (model.targets is None and not asked.class_):
         return ["unguided"], model.unguided
     if asked.or_ or asked.and_:
-        names, word = (*asked.class_, *asked.or_, *asked.and_), " or " if asked.or_ else " and "
+        others, option, word = (asked.or_, "or_", " or ") if asked.or_ else (asked.and_, "and_", " and ")
+        names = (*asked.class_, *others)
+        model.condition(asked.class_)  # the error of one that is not known names the option that it came by
+        _named(model, others, option)
         return [word.join(names)], model.condition(names)
     names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
     if len(names) < len(model.classes) and not asked.class_:
         print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)
     return _unique(list(names)), model.condition(names)
+
+
+def _named(model: Model, names: Sequence[str], option: str) -> Condition:
+    """Return what names ask for that an option gave."""
+    try:
+        return model.condition(names)
+    except ValueError as error:
+        raise ValueError(str(error).replace("class:", f"{option}:")) from None
 
 
 def _tell(model: Model, shown: Shown, chosen: bool) -> None:

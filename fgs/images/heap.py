@@ -48,12 +48,12 @@ class Heap:
         return self.found.pairs(n, generator, shared, primes)
 
     def sort(self, generator: Generator | None = None) -> None:
-        """Draw patches and sort them; a cluster that holds less than two is left out."""
+        """Draw patches and sort them; a cluster of less than three, of which one is held out, is left out."""
         x, y = self.patches.mixed(SIZE, generator)
         phi = self._features(x)
         self.clusters, self._left = find_clusters(phi, self.K, self.clusters, generator), EVERY
         cluster, pixels = self.clusters.assign(phi), (255 * x).round().to(torch.uint8).cpu()
-        self._kept = (cluster.bincount(minlength=self.K) > 1).nonzero()[:, 0]
+        self._kept = (cluster.bincount(minlength=self.K) > 2).nonzero()[:, 0]
         images = {f"cluster {k + 1}": list(pixels[(cluster == k).cpu()]) for k in self._kept.tolist()}
         self.found = Found(images, self)  # the clusters, as classes
         # how many hold patches, and their NMI and purity

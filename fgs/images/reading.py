@@ -123,7 +123,7 @@ def find_classes(*folders: Path) -> tuple[dict[str, tuple[Path, list[Path]]], li
             is_image = entry.suffix.lower() in SUFFIXES  # or a folder that is named like one, which reading it will say
             found = [entry] if is_image else _files_in(entry)
             files = [path for path in found if path.suffix.lower() in SUFFIXES]
-            others = [path for path in found if path not in files and _is_image(path)]
+            others = [path for path in found if path.suffix.lower() not in SUFFIXES and _is_image(path)]
             skipped += [Skipped(path, f"{path.suffix} is not read; convert it to PNG or JPEG") for path in others]
             if not (is_image or entry.is_dir()):
                 continue

@@ -72,7 +72,7 @@ class HowToSample:
     def build(self, sigma_0: float = 1.0) -> StepByStep:
         """Build the sampler from the noise level σ_0 on."""
         if self.sampler == "sisa":
-            return SISA(self.h or H, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
+            return SISA(H if self.h is None else self.h, self.chosen_beta, sigma_0, self.sigma_end, denoise_last=True)
         build: dict[str, Callable[..., StepByStep]] = {"corrected": Corrected, "multi-step": MultiStep}
         build |= {"few-steps": FewSteps}
         build["velocity"] = lambda calls, beta, *ends, **how: ConstantVelocity(calls, *ends, **how)

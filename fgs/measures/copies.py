@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 AT_ONCE = 16  # samples; bounds the memory
 TINY = 1e-6  # of the variance of a window: one that is flat resembles nothing
@@ -19,7 +20,7 @@ def largest_correlation(x: Tensor, images: Sequence[Tensor]) -> Tensor:
     (N, C, h, w) and images (C, H, W), no smaller, -> (N,): 1 is a copy, up to brightness and contrast, as the mean of
     each channel is taken off on both sides.
     """
-    best = torch.full((len(x),), -1.0, dtype=torch.float64)
+    best = x.new_full((len(x),), -1.0, dtype=torch.float64)
     for image in images:
         for first in range(0, len(x), AT_ONCE):
             rows = slice(first, first + AT_ONCE)
@@ -37,7 +38,13 @@ def _correlations(x: Tensor, image: Tensor) -> Tensor:
     spectrum = torch.fft.rfft2(image) * torch.fft.rfft2(template, s=image.shape[1:]).conj()
     height, width = (n - k + 1 for n, k in zip(image.shape[1:], x.shape[2:], strict=True))
     products = torch.fft.irfft2(spectrum.sum(1), s=image.shape[1:])[:, :height, :width]
-    window = torch.nn.functional.avg_pool2d(torch.stack([image, image.square()]), x.shape[2:], stride=1)
-    variance = (window[1] - window[0].square()).sum(0)
+    mean, square = (_window_means(values, *x.shape[2:]) for values in (image, image.square()))
+    variance = (square - mean.square()).sum(0)
     correlations: Tensor = products / (size * variance.clamp_min(TINY)).sqrt()
     return correlations
+
+
+def _window_means(values: Tensor, h: int, w: int) -> Tensor:
+    """Return the mean of every window, (C, H, W) -> (C, H − h + 1, W − w + 1), from a table of sums."""
+    total = pad(values.cumsum(-1).cumsum(-2), (1, 0, 1, 0))  # [i, j]: of the rows above i, left of j
+    return (total[..., h:, w:] - total[..., :-h, w:] - total[..., h:, :-w] + total[..., :-h, :-w]) / (h * w)

@@ -15,6 +15,8 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 def wasserstein_1(x: Tensor, y: Tensor) -> Tensor:
     """Return the Wasserstein distance W1 = ∫|F_x⁻¹ − F_y⁻¹| of sets (N,), (M,) or (N, 1), (M, 1), in their units."""
+    if x[0].numel() != 1 or y[0].numel() != 1:
+        raise ValueError(f"x, y: must be sets of numbers, (N,) or (N, 1), got {tuple(x.shape)} and {tuple(y.shape)}")
     x, y = x.flatten().sort().values, y.flatten().sort().values
     N, M = len(x), len(y)
     if N == M:
@@ -72,7 +74,8 @@ def class_hit(log_posterior: Tensor, y: Tensor | int) -> float:
 
     log p(y|x) is (N, K), or anything monotone in it.
     """
-    return float((log_posterior.argmax(1) == torch.as_tensor(y)).double().mean())
+    known = ~log_posterior.isnan().any(1)  # a NaN would be the largest
+    return float(((log_posterior.argmax(1) == torch.as_tensor(y)) & known).double().mean())
 
 
 def mean_and_sd(x: Tensor, mean: Tensor, u: Tensor, width: float) -> tuple[float, float]:

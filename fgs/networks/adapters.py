@@ -99,7 +99,7 @@ class WithFeatures:
     network: nn.Module  # the module whose layers are matched
     layers: Sequence[str]  # their names, as in `named_modules`; each puts out a tensor (N, C, *positions), once a call
     gain: float = 1.0  # g of Appendix A, of every channel
-    widths: list[int] = field(default_factory=list)  # channels of each layer, known after the first `features`
+    widths: list[int] = field(init=False, default_factory=list)  # channels of each layer, after the first `features`
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F), of a pass without matching; arguments as in `FeatureExtractor`.
@@ -135,9 +135,9 @@ class WithFeatures:
     def _visited(self, visit: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
         """Let `visit`, (name, h) -> h, see and change what the layers put out, and no longer."""
         handles, modules = [], dict(self.network.named_modules())
+        if unknown := [name for name in self.layers if name not in modules]:
+            raise ValueError(f"layers: the network has no {unknown[0]}")
         for name in self.layers:
-            if name not in modules:
-                raise ValueError(f"layers: the network has no {name}")
 
             def hook(module: nn.Module, inputs: object, h: object, name: str = name) -> Tensor:
                 if not isinstance(h, Tensor):

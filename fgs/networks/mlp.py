@@ -99,7 +99,7 @@ class MLP(nn.Module):
         if sigma is None:
             raise ValueError("sigma: this network takes the noise level of x")
         sigma = per_row(torch.as_tensor(sigma).to(x), x).expand(x.shape[0], 1)
-        return torch.cat([x, sigma, sigma.log()], 1)
+        return torch.cat([x, sigma, sigma.clamp_min(1e-6).log()], 1)  # a σ drawn from Uniform[0, 1] may be 0
 
 
 class GuidedMLP(MLP):
@@ -117,7 +117,7 @@ class GuidedMLP(MLP):
         if not self.matched or not set(self.matched) <= set(range(len(self.hidden))):
             raise ValueError(f"matched: must be of 0 … {len(self.hidden) - 1}, got {matched}")
         self.settings |= {"matched": self.matched, "gain": gain, "learn_gain": learn_gain}
-        self.gain = nn.Parameter(torch.full((len(self.matched), self.shape[0]), gain), requires_grad=learn_gain)
+        self.gain = nn.Parameter(torch.full((len(self.matched), self.shape[0]), float(gain)), requires_grad=learn_gain)
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F) with F = channels × matched layers, by a pass without matching that ends at the last."""

@@ -155,7 +155,7 @@ class GuidedUNet(UNet):
             raise ValueError(f"matched: must be of 0 … {len(self.widths) - 1}, got {matched}")
         self.widths = [self.widths[number] for number in self.matched]  # channels of every matched block
         self.settings |= {"gain": gain, "learn_gain": learn_gain, "matched": self.matched}
-        self.gain = nn.Parameter(torch.full((sum(self.widths),), gain), requires_grad=learn_gain)
+        self.gain = nn.Parameter(torch.full((sum(self.widths),), float(gain)), requires_grad=learn_gain)
 
     def features(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Return φ(x), (N, F), by a pass without matching that leaves out the last decoder block."""

@@ -54,9 +54,10 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.seconds is None):
             raise ValueError("budget: give either steps or seconds")
-        if not self._start < (self.steps or self.seconds or 0) < math.inf:
+        amount = self.seconds if self.steps is None else self.steps
+        if not (amount is not None and self._start < amount < math.inf):
             what = f"more than the {self._start:g} spent" if self._start else "positive"
-            raise ValueError(f"budget: must be {what} and finite, got {self.steps or self.seconds}")
+            raise ValueError(f"budget: must be {what} and finite, got {amount}")
 
     @property
     def _start(self) -> float:
@@ -89,18 +90,18 @@ def adam(network: nn.Module, learning_rate: float) -> list[Optimizer]:
 
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-Average = Callable[[Tensors, Tensors, Tensor | int], None]
+Move = Callable[[Tensors, Tensors, Tensor | int], None]
 """(averaged, current, n): moves the averaged weights towards the current ones, for the n-th time."""
 
 
-def _moving_average(decay: float) -> Average:
+def _moving_average(decay: float) -> Move:
     """Average with a memory that is short at first: the initial weights, which are random, are soon forgotten."""
 
-    def average(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
+    def move(averaged: Tensors, current: Tensors, n: Tensor | int) -> None:
         memory = min(decay, (1 + float(n)) / (10 + float(n)))
         get_ema_multi_avg_fn(memory)(averaged, current, n)  # type: ignore[no-untyped-call]
 
-    return average
+    return move
 
 
 class _Objective(nn.Module):

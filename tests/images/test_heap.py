@@ -135,3 +135,10 @@ def test_a_run_goes_on_from_other_weights(tmp_path):
     run = Run.start(tmp_path / "two", Recipe(**settings, from_=str(tmp_path / "one"), clusters=3))
     expected = load_model(tmp_path / "one").network.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in run.heap.extractor.state_dict().items())
+
+
+def test_x_prime_is_never_x_however_small_a_cluster():
+    """Of three patches one is held out; a cluster of two would leave one for x and x'."""
+    images = {f"gray {g}": [torch.full((1, 16, 16), g, dtype=torch.uint8)] * n for g, n in ((40, 40), (120, 2))}
+    heap = Heap(Patches(images, 16), 2, _Gray(), seeded(0))
+    assert heap.found.counts.min() >= 2

@@ -99,3 +99,12 @@ def test_energy_distance_of_many_points_in_bounded_memory():
     x, y = draw(100_000, 8).float(), draw(100_000, 8, seed=1).float()
     assert 0 <= float(energy_distance(x, y)) < 1e-3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+def test_what_is_not_finite_hits_no_class():
+    assert measures.class_hit(torch.tensor([[0.0, -1.0], [torch.nan, torch.nan]]), 0) == 0.5
+
+
+def test_w1_is_of_numbers():
+    with pytest.raises(ValueError, match=r"^x, y: must be sets of numbers"):
+        measures.wasserstein_1(torch.zeros(3, 2), torch.zeros(3, 2))

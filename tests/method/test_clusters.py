@@ -29,13 +29,11 @@ def purity(clusters, y):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_marginals_are_met(seed):
+def test_shares_are_met(seed):
     K = 2 + seed
-    for marginal in (None, scores_of(1, K, seed + 10).softmax(1)[0]):
-        P = sinkhorn(scores_of(100, K, seed), 0.3, marginal=marginal)
-        torch.testing.assert_close(P.sum(1), torch.ones(100).double(), rtol=0, atol=1e-6)
-        expected = torch.full((K,), 1 / K).double() if marginal is None else marginal
-        torch.testing.assert_close(P.mean(0), expected, rtol=0, atol=1e-6)
+    P = sinkhorn(scores_of(100, K, seed), 0.3)
+    torch.testing.assert_close(P.sum(1), torch.ones(100).double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(P.mean(0), torch.full((K,), 1 / K).double(), rtol=0, atol=1e-6)
 
 
 def test_it_is_the_optimum():

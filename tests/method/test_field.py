@@ -61,3 +61,19 @@ def test_what_breaks_it_shows():
         return ExactScore(mixture)(x - sigma, None, sigma)
 
     assert float(inconsistency(score, x, None, SIGMA, draws=200, generator=seeded(2)).mean()) > 0.1
+
+
+def test_gradients_are_taken_where_they_are_needed_and_not_kept_where_not():
+    mixture = random_mixture(0, d=3)
+    x, sigma = mixture.sample(4, sigma=0.5, generator=seeded(0)), torch.tensor(0.5).double()
+    with torch.no_grad():
+        assert asymmetry(ExactScore(mixture), x, None, sigma).max() < 1e-9
+    weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+    seen = []
+
+    def score(x, phi=None, sigma=None):
+        seen.append((-weight * x).requires_grad)
+        return -weight * x
+
+    inconsistency(score, x, None, sigma, draws=2)
+    assert not any(seen)

@@ -202,7 +202,7 @@ def test_not_converging_says_what_to_change(score, sampler, message):
         ({"beta": math.nan}, "beta"),
         ({"sigma_inf": 2.0}, "sigma_inf"),
         ({"sigma_inf": 0.0}, "sigma_inf"),
-        ({"sigma_0": math.inf}, "sigma_inf"),
+        ({"sigma_0": math.inf}, "sigma_0"),
     ],
 )
 def test_wrong_settings_are_named(settings, name):
@@ -268,3 +268,9 @@ def test_a_score_that_takes_something_else_is_told_what_it_takes(sampler):
     for score in (lambda x: -x, lambda x, t: -x, OfXAndT()):
         with pytest.raises(TypeError, match=r"called as score\(x, phi, sigma\).*Wrap it"):
             sampler(score, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("sigma_0", [0.0, -1.0, math.inf, math.nan])
+def test_a_start_that_is_no_noise_level_is_named(sigma_0):
+    with pytest.raises(ValueError, match=r"^sigma_0: must be positive and finite"):
+        SISA(sigma_0=sigma_0)

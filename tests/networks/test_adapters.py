@@ -117,3 +117,11 @@ def test_layers_that_cannot_be_matched_are_named(unet):
     unet.middle.register_forward_hook(lambda module, inputs, h: (h, h))
     with pytest.raises(ValueError, match=r"^layers: middle puts out tuple, not one tensor"):
         WithFeatures(unet, unet, ["middle"]).features(x)
+
+
+def test_a_layer_that_is_not_there_leaves_no_hook():
+    network = nn.Sequential(nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 1, 3, padding=1))
+    guided = WithFeatures(FromDenoiser(lambda x, sigma: network(x)), network, ["0", "nope"])
+    with pytest.raises(ValueError, match="the network has no nope"):
+        guided.features(torch.zeros(2, 1, 8), torch.ones(()))
+    assert not network[0]._forward_hooks

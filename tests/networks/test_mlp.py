@@ -158,3 +158,12 @@ def test_settings_rebuild_the_network(x):
         again = type(network)(**network.settings)
         again.load_state_dict(network.state_dict())
         assert torch.equal(again(x), network(x))
+
+
+def test_no_noise_is_a_noise_level_too():
+    network = MLP(4, sigma_input=True)
+    assert network(torch.zeros(2, 4), None, torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+def test_a_gain_may_be_an_integer():
+    assert GuidedMLP(64, gain=1, learn_gain=True).gain.dtype == torch.float32

@@ -243,3 +243,7 @@ def test_what_does_not_fit_the_network_is_told_in_one_line():
         if hasattr(network, "features"):
             with pytest.raises(ValueError, match=r"^x: is of torch.float64"):
                 network.features(x.double())
+
+
+def test_a_gain_may_be_an_integer():
+    assert GuidedUNet(channels=4, levels=1, gain=1, learn_gain=True).gain.dtype == torch.float32

@@ -11,6 +11,7 @@ from toy import (
     GaussianMixture,
     isotropic_covariances,
     means_on_line,
+    mixture_on_line,
     posterior_gain,
     separation_gain,
 )
@@ -139,3 +140,10 @@ def test_posterior_gain_between_equal_rivals():
     forced = ForcedScore(mixture, posterior_gain(mixture), max_pull=10)
     x = mixture.means[[1]]
     torch.testing.assert_close(forced(x, x[0], scalar(0.4)), torch.zeros_like(x), atol=1e-9, rtol=0)
+
+
+def test_forcing_keeps_the_precision_of_x():
+    mixture = mixture_on_line()
+    score = ForcedScore(mixture, separation_gain(mixture, 0.5), 10.0)
+    x = torch.zeros(3, 1)
+    assert score(x, mixture.means[0], torch.tensor(0.5)).dtype == x.dtype

@@ -73,3 +73,12 @@ def test_a_mixture_on_a_line(K, d, weights):
     assert torch.allclose(mixture.weights, torch.tensor(weights or (1 / K,) * K, dtype=torch.float64))
     sample = mixture.sample(20_000, 0, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(sample.std(0), torch.full((d,), 0.2, dtype=torch.float64), rtol=0.03)
+
+
+def test_classes_of_one_mean_have_an_axis():
+    means = torch.zeros(2, 3, dtype=torch.float64)
+    mixture = GaussianMixture(torch.tensor([0.5, 0.5]).double(), means, isotropic_covariances(means, std=0.2))
+    axis = class_axis(mixture, 0)
+    assert axis.u.tolist() == [1, 0, 0]
+    assert axis.width == pytest.approx(0.2)
+    assert all(map(math.isfinite, noise_range(mixture, 0.05)))

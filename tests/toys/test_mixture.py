@@ -201,3 +201,8 @@ def test_lists_and_arrays_make_a_mixture_and_x_may_have_another_dtype():
             assert s.dtype == dtype
     assert mixture.means.dtype == torch.float32
     assert exact.sample(3).dtype == torch.float64
+
+
+def test_integers_are_numbers():
+    mixture = GaussianMixture([0.5, 0.5], torch.tensor([[-1], [1]]), [[[0.01]], [[0.01]]])
+    assert mixture.means.dtype == torch.get_default_dtype()

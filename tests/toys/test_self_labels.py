@@ -40,6 +40,12 @@ def test_a_target_is_the_cluster_that_holds_most_of_the_class(learned):
         assert (phi - own[y]).norm() < 0.1 * (phi - own[1 - y]).norm()
 
 
+def test_a_class_too_rare_to_be_among_the_samples_has_a_cluster(fgs):
+    rare = ["--weights", ".99999,.00001", "--target", 1, "--samples", 20, "--calls", 5, "--method", "self_online"]
+    code, _, err = fgs("toy", "--learned", "--labels", "online", "--training-steps", 2, *rare)
+    assert (code, err) == (0, "")
+
+
 def test_offline_trains_a_quarter_without_features_and_then_keeps_its_clusters(monkeypatch):
     conditions = []
 
@@ -97,6 +103,8 @@ def test_rows_of_a_table(fgs):
     for options, line in (
         (["--learned", "--clusters", 3], "--clusters: is for classes found without labels; add --labels online"),
         (["--learned", "--labels", "both", "--clusters", 1], "--clusters: must be at least 2, got 1"),
+        (["--learned", "--labels", "online", "--components", 1], "--clusters: must lie in [2, 2048], got 1"),
+        (["--learned", "--labels", "online", "--clusters", 3000], "--clusters: must lie in [2, 2048], got 3000"),
         (["--labels", "online"], "--labels: is for networks to be trained; add --learned"),
         (["--learned", "--labels", "some"], "--labels: must be one of none, offline, online, both, got some"),
         (["--method", "self_online"], "--method: needs the online network; add --learned"),

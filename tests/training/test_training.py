@@ -135,3 +135,8 @@ def test_what_needs_no_gradient_is_left_alone():
     before = network[0].weight.clone()
     list(Trainer(network, regression, Budget(steps=5)).run())
     assert torch.equal(network[0].weight, before)
+
+
+def test_no_steps_are_no_budget():
+    with pytest.raises(ValueError, match="must be positive and finite, got 0"):
+        Budget(steps=0)

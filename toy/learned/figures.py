@@ -1,6 +1,5 @@
 """The pictures of trained networks: every class from one (Fig. 6), and what its features do (Fig. 1, 5)."""
 
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def _draw_paths(axis: Axes, result: ToyResult, learned: Learned, embedding: Embe
 
 def _path(result: ToyResult, learned: Learned, phi: Tensor | None) -> Tensor:
     """φ(x_σ) on the way, (steps, n, F). Without φ the guided network's own s(x, 0) is followed."""
-    judge, sampler = result.judge, replace(result.blocks[0].sampler, denoise_last=False)
+    judge, sampler = result.judge, result.blocks[0].sampler
     generator = seeded(result.config.seed, PLOTTED, judge.mixture.K)
     x = draw_toy_start(judge.target, judge.mixture, PATHS, sampler, generator)
     steps = list(sampler.iterate(learned.score("guided"), x, phi, generator))

@@ -67,8 +67,10 @@ class Learned:
         if name == "learned_n1":  # one x' of the class for all samples
             return self.features(mixture.sample(1, y, generator=seeded(seed, CONDITIONS, mixture.K + y)))[0]
         if name.startswith("self_"):  # the cluster that holds most of class y; labels are used for that choice alone
-            x, of, cluster = self.found[network_of(name)].sorted(mixture, seed)
-            return self.features(x[cluster == cluster[of == y].mode().values], name=network_of(name)).mean(0)
+            labels = self.found[network_of(name)]
+            x, _, cluster = labels.sorted(mixture, seed)
+            of_y = labels.assign(mixture.sample(CENTROID, y, generator=seeded(seed, CONDITIONS, y))).mode().values
+            return self.features(x[cluster == of_y], name=network_of(name)).mean(0)
         return None if name == "learned_mixture" else mixture.one_hot(y)
 
     def score(self, name: str) -> ProjectedScore:

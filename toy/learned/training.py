@@ -185,7 +185,7 @@ def _own(labels: SelfLabels, sigma_phi: float, primes: int) -> Pairs:
 
 def _mean_features(network: GuidedMLP, x_prime: Tensor, sigma_phi: float) -> Tensor:
     """Return the mean φ of the x' of each pair, which stand in a row."""
-    return network.features(x_prime, torch.tensor(sigma_phi)).reshape(PAIRS, -1, network.gain.numel()).mean(1)
+    return network.features(x_prime, torch.tensor(sigma_phi)).reshape(PAIRS, len(x_prime) // PAIRS, -1).mean(1)
 
 
 def _loss(mixture: GaussianMixture, pairs: Pairs, sigma_range: tuple[float, float]) -> Loss:
