@@ -28,7 +28,7 @@ from toy.judge import Judge
 from toy.learned.training import Learning, learn
 from toy.mixture import GaussianMixture
 
-CLASSES, EACH = (2, 8, 32, 128), (10, 100, 1000)
+CLASSES, EACH = (2, 8, 32, 128, 512), (10, 100, 1000)
 D, STEPS, SAMPLES, JUDGED = 64, 4000, 1000, 4  # classes that are sampled
 WIDE = {"channels": 64, "positions": 2}  # of a layer of 128 activations, as the others have 16 of 8
 NETWORKS: dict[str, tuple[str, dict[str, int], dict[str, str]]] = {
@@ -117,10 +117,11 @@ def draw(out: Path, path: Path) -> None:
             axis.plot(list(known), [fmean(values) for values in known.values()], "o-", ms=4, color=colour, label=label)
             for K, values in known.items():
                 axis.plot([K] * len(values), values, ".", ms=3, color=colour)
-        for K in CLASSES:
+        for K in (K for K in CLASSES if (K, n, "label/label") in found):
             print(f"| {n} | {K} | " + " | ".join(_cell(found.get((K, n, name), [])) for name in names) + " |")
         axis.set(xscale="log", yscale="log", xlabel="classes", title=f"{n} samples of each")
         axis.set_xticks(CLASSES, [str(K) for K in CLASSES])
+        axis.minorticks_off()
     figure.axes[0].set_ylabel("energy distance ÷ floor")
     figure.axes[0].legend(frameon=False, fontsize=8)
     save_figure(figure, path)
