@@ -22,8 +22,8 @@ ratios count. Let σ' be the noise that is really in x. A step leaves (1−h)²�
 (1−h)²(σ'² − σ²): relative to σ² an error of the schedule dies out by r^(2/β−2) a step, for any β < 1. The residual,
 in contrast, misses MMSE/d of σ² at every step, on textures a third at σ = .05 and two thirds at .02; an estimate from
 it injects too little noise each time and says that the end is near when it is not. So these samplers trust the
-schedule. Give `per_sample` where the start is not known to carry σ_0; in samples of the model that ships the two could
-not be told apart (benchmarks/README.md).
+schedule. Give `per_sample` where the start is not known to carry σ_0; in samples of textures the two could not be told
+apart (benchmarks/README.md).
 """
 
 import math

@@ -27,7 +27,7 @@ _networks, _output = (partial(Option, panel=panel) for panel in ("Networks", "Ou
 class Toy:
     """Sample one class of an exact Gaussian mixture by every kind of guidance, and measure the samples.
 
-    Two tables: at --beta, where noise is injected on the way, and at β = 1, where none is and guidance fails.
+    Two tables: at --beta, where noise is injected on the way, and at β = 1, where none mends what guidance does.
     """
 
     config: ToyConfig = field(default_factory=ToyConfig)

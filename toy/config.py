@@ -20,7 +20,7 @@ from toy.mixture import GaussianMixture
 NOISE_LEVELS: dict[str, NoiseEstimate] = {"known": known_schedule, "per-sample": per_sample, "pooled": pooled}
 COVARIANCES = {"isotropic": isotropic_covariances, "rank1": rank1_covariances}
 
-CALLS = 100  # where nothing is said and networks are called: as close as SISA's 900 (benchmarks/README.md)
+CALLS = 100  # where nothing is said and networks are called: as close as SISA's 832 (benchmarks/README.md)
 MEANS = 0  # what the seed is used for
 
 

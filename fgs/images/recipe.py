@@ -84,7 +84,7 @@ class Recipe:
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
     from_: Annotated[str | None, _method("Run, or shipped, whose weights to start at.", flag="--from")] = None
     guidance: Annotated[str, _method("Algorithm 2, labels, or Algorithm 4.", "features|label|none")] = "features"
-    preset: Annotated[str, _method("UNet of 0.46, 1.03 or 11.6 million weights.", "|".join(PRESETS))] = "small"
+    preset: Annotated[str, _method("UNet of 11.6, 1.03 or 0.46 million weights.", "|".join(PRESETS))] = "small"
     p_drop: Annotated[float, _method("Share of pairs trained without φ, or without label.")] = 0.1
     sigma_distribution: Annotated[str, _method("Of σ; uniform is the paper's.", "|".join(NOISE_LEVELS))] = "squared"
     loss_weight: Annotated[str, _method("Of errors by σ; none is the paper's.", "|".join(WEIGHTS))] = "inverse-variance"
