@@ -193,7 +193,7 @@ lesson.compare("β → 0: noise of a step, in that of Langevin", ratio, math.sqr
 # together have $v = m^2 + \lambda^2 + \sigma^2$, which falls from 1.26 to 0.51. Their width is wrong. Below, each
 # class has $v = \lambda^2 + \sigma^2$, which falls from 0.26 to 0.01. Now the mean of each is wrong: too near to 0.
 # Together $(0.51/1.26)^{1/\beta - 1}\,(0.01/0.26)^{(1/\beta - 1)/2}$ of the error is left. That is all of it at
-# $\beta = 1$, a twelfth at $\frac12$, and $10^{-10}$ at 0.1.
+# $\beta = 1$, a thirteenth at $\frac12$, and $10^{-10}$ at 0.1.
 
 # %% [markdown]
 # **How large is the error at $\beta = 1$?** Nothing is random then. Where $x$ is decides where it goes, so no $x$

@@ -264,7 +264,7 @@ for beta in (0.1, 0.5, 1.0):
 # should read: at $\beta = 0.1$ the push is forgotten, at $\beta = ½$ in part, at $\beta = 1$ never.
 #
 # The recursion gives 0.987 and not 1 even for $\beta = 0.1$. That is not the push: finite steps make samples narrow
-# by the share $h/4 = 1.2\,\%$ (lesson 2).
+# by the share of about $h/4$, $1.3\,\%$ (lesson 2).
 #
 # All seven levels are in the left panel of the figure, at the end of the second part.
 
@@ -487,12 +487,12 @@ lesson.end()
 # made so. The paper learns a $\varphi$ that is nearly the same, $\varphi_y$, for all $x$ of a class, and pushes
 # $\varphi(x_\sigma)$ to $\varphi_y$ (from lesson 9 on).
 #
-# Such a push nearly vanishes by itself inside the class: there $\varphi(x)$ is near $\varphi_y$, not at one point, but
-# everywhere. And the network learned to denoise with the push in it: not the push, but the *sum* of score and push is
-# trained to be right. So it can stay on to the end. Lesson 10 shows it, and measures both. That is the shape of Bayes'
-# rule. How near it comes was measured (`docs/conditional.md`): where classes lie apart, the strength is about that of
-# Bayes' rule down to $\sigma \approx \lambda$. Where they overlap, $4\lambda$ apart, it is too weak, by half near the
-# border at $\sigma \approx \lambda/2$.
+# Such a push nearly vanishes by itself inside the class: there $\varphi(x)$ is near $\varphi_y$, not at one point,
+# but everywhere. And the network learned to denoise with the push in it: not the push, but the *sum* of score and
+# push is trained to be right. So it can stay on to the end. Lesson 10 shows it, and measures both. That is the shape
+# of Bayes' rule. How near it comes was measured (`docs/conditional.md`): where classes lie apart, the strength is
+# about that of Bayes' rule down to $\sigma \approx \lambda$. Where they overlap, $4\lambda$ apart, it is too weak, by
+# half near the border at $\sigma \approx \lambda/2$.
 
 # %% [markdown]
 # **Exercises** (answers in `answers.md`), at D = 10λ and β = 0.1

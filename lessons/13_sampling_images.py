@@ -62,8 +62,9 @@ model = load_model()
 # %% [markdown]
 # **The functions.**
 #
-# - `load_model()` (above) is the model that comes with the library. It was trained on 32 × 32 pixels. But its layers
-#   are convolutions and $\phi$ is a mean over positions. So images may be larger.
+# - `load_model()` (above) is the model that comes with the library. It was trained on 32 × 32 pixels, and for
+#   a part on $x$ of 64 × 64. Its layers are convolutions and $\phi$ is a mean over positions. So images may be of
+#   other sizes.
 # - `model.condition(names)` returns a `Condition`: $\phi_y$, $m_y$ and $\Sigma_y$, a row for each name.
 # - `sample_rows(network, condition, n, sampler, size)` draws $n$ images for every row, (rows, n, 3, height, width).
 # - `sample` below calls it row by row, so that every row has the same noise. What differs down a column is due to

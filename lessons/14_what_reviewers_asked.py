@@ -210,8 +210,8 @@ for beta in (0.2, 1.0):
 # - Guidance by features does *not* beat a label here. It does about as well, from one sample, and $\phi$ can be asked
 #   about what has no label (lessons 11 and 13). On photographs, after equally short training, labels were better
 #   (`benchmarks/README.md`).
-# - *Classes that overlap.* At $4\lambda$ and $\beta = 0.1$ features are 3 to 5 floors away, a label 1.2 to 1.3. With
-#   the mean $\phi$ of four $x'$ in training, features have 1.2 to 1.5 (`docs/conditional.md`).
+# - *Classes that overlap.* At $4\lambda$ and $\beta = 0.1$, in $d = 16$ and 64, features are 3 to 5 floors away, a
+#   label 1.2 to 1.3. With the mean $\phi$ of four $x'$ in training, features have 1.2 to 1.5 (`docs/conditional.md`).
 # - *How large must $\phi$ be?* A reviewer asked. Seven classes whose means span six dimensions were guided by 8
 #   channels about as well as by more. To embed densities took hundreds (`docs/dimension.md`).
 # - *What is no texture?* Of samples guided to digits 97 % are told as such, as many as by labels (`docs/objects.md`).
