@@ -131,7 +131,7 @@ def _cell(of: list[dict[str, list[float]]]) -> str:
     cells = []
     for measure in ("energy", "W1") if of else ():
         values = [fmean(each[measure]) for each in of]
-        cells.append(f"{fmean(values):.3g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else ""))
+        cells.append(f"{fmean(values):.3g}" + (f" ± {float(f'{stdev(values):.2g}'):g}" if len(values) > 1 else ""))
     return " / ".join(cells)
 
 
