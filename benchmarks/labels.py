@@ -2,8 +2,10 @@
 
 `python benchmarks/labels.py LAID OUT [NAME …]` trains `small`, gray, on K fixed classes, guided by features and by
 labels, for equally many steps (LAID: see `shipped.py lay`). The K are the twelve photographs and as many more of LAID
-as it takes, and all networks are judged on the twelve: features, the label, classifier-free guidance at four ω. A NAME
-is `12-features-0`: K, what guides, seed. OUT gets a file a network, and the state of the one in training.
+as it takes, and all networks are judged on the twelve: features, the label, classifier-free guidance at four ω. Steps
+are equal, so that each of many classes is shown less often: a NAME is `12-features-0`: K, what guides, seed, and may
+end in a number of steps, as `1000-label-0-80000`, to tell the two apart. The mean colour of samples is that of the
+class in all ways (`KnownMean`). OUT gets a file a network, and the state of the one in training.
 
 `python benchmarks/labels.py draw OUT FIGURE.png` prints the table and draws it.
 """
@@ -53,18 +55,21 @@ def read(laid: Path, K: int) -> Patches:
 
 def run(laid: Path, out: Path, names: list[str]) -> None:
     """Make what is missing of the networks asked for."""
+    torch.set_num_threads(1)  # networks are trained side by side, a core each
     out.mkdir(parents=True, exist_ok=True)
     for name in names or [f"{K}-{guidance}-{seed}" for seed in SEEDS for K in CLASSES for guidance in GUIDANCES]:
-        path, (K, guidance, seed) = out / f"{name}.json", name.split("-")
+        path, (K, guidance, seed, *longer) = out / f"{name}.json", name.split("-")
         if path.exists():
             continue
         patches = read(laid, int(K))
-        recipe = Recipe(guidance=guidance, classes="fixed", batch=16, steps=STEPS, seed=int(seed)).on_this_machine()
+        steps = int(longer[0]) if longer else STEPS
+        shared = 1 if guidance == "label" else 4  # sharing x' saves passes that labels do not make
+        asked = Recipe(guidance=guidance, classes="fixed", batch=16, shared=shared, steps=steps, seed=int(seed))
+        recipe = asked.on_this_machine()
         kept = path.with_suffix(".pt")
         network = trained(recipe, patches, int(seed), classes=len(patches.classes), kept=kept)
-        found = {"K": int(K), "guidance": guidance, "seed": int(seed)} | judged(
-            network, patches, read(laid, 12), int(seed)
-        )
+        found = {"K": int(K), "guidance": guidance, "seed": int(seed), "steps": steps}
+        found |= judged(network, patches, read(laid, 12), int(seed))
         write_text(path, json_text(found))
         kept.unlink(missing_ok=True)
         print(name, {way: found["ways"][way]["hit"] for way in found["ways"]}, file=sys.stderr, flush=True)
@@ -90,6 +95,7 @@ def judged(network: UNet, patches: Patches, twelve: Patches, seed: int) -> dict[
 def draw(out: Path, path: Path) -> None:
     """Print hit and distance ÷ floor of every way, means ± sd over seeds, and draw some against K."""
     found = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+    found = [each for each in found if each["steps"] == STEPS]
     measures = ("hit", "distance_median", "distance_worst")
     print("| classes | guided by | " + " | ".join(measures) + " |\n|" + "---|" * (2 + len(measures)))
     figure = new_figure(10.0, 3.2)

