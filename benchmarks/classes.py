@@ -31,7 +31,6 @@ from fgs.images.recipe import OPTIMIZERS, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Str
 from fgs.images.samplers import HowToSample
 from fgs.images.sources import flat_classes, read_patches, unseen_patches
 from fgs.measures import TextureJudge
-from fgs.measures.statistics import LUMA
 from fgs.networks import GuidedUNet, UNet
 from fgs.training.trainer import Trainer
 from script import run_or_draw
@@ -130,17 +129,11 @@ def trained(
 
 @torch.no_grad()
 def judged(
-    network: GuidedUNet, patches: Patches, judge: TextureJudge, n: int = SAMPLES, seed: int = SEED, luma: bool = False
+    network: GuidedUNet, patches: Patches, judge: TextureJudge, n: int = SAMPLES, seed: int = SEED
 ) -> dict[str, Any]:
-    """Sample every class, and return hit and distance, of the twelve and of the others apart.
-
-    With `luma` it is the gray of samples that is judged: of pictures that have no colour, chroma has no spread to be
-    measured by, and a thousandth of it would be all that counts.
-    """
+    """Sample every class, and return hit and distance, of the twelve and of the others apart."""
     asked, how = Condition(class_features(network, patches).phi, *class_means(patches)), HowToSample(seed=seed)
     x = sample_rows(how.cast(network), asked, n, how.build(), (32, 32), seed)
-    if luma:
-        x = torch.einsum("knchw,c->knhw", x, x.new_tensor(LUMA))[:, :, None]
     classes = {name: judge(x[y], y)._asdict() for y, name in enumerate(patches.classes)}
     parts = {"all": classes, "twelve": {}, "unseen": {}}
     for name, found in classes.items():

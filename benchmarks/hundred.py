@@ -80,7 +80,7 @@ def measure(network: GuidedUNet, patches: Patches, seed: int) -> dict[str, Any]:
 
 def _places(judge: TextureJudge, z: Tensor, y: int, what: str) -> dict[str, float]:
     """Return the share of statistics z, in units of their sd, that are told as y first, and among the first five."""
-    first = judge.classifier(z * judge.sd).topk(FIRST).indices == y
+    first = judge.classifier(z).topk(FIRST).indices == y
     return {f"{what}hit": float(first[:, 0].float().mean()), f"{what}five": float(first.any(1).float().mean())}
 
 

@@ -2,8 +2,8 @@
 
 `python benchmarks/start.py UNSEEN OUT [SEED …]` trains `medium` in colour on the twelve photographs of UNSEEN, from the
 model that ships at a quarter of the learning rate, as `--from shipped` does, and from scratch, for as many steps as two
-cores of an AMD EPYC take in so many minutes. The twelve are gray, and so it is the gray of samples that is judged. OUT
-gets a file a training, so that a run that was stopped goes on.
+cores of an AMD EPYC take in so many minutes. OUT gets a file a training, so that
+a run that was stopped goes on.
 
 `python benchmarks/start.py draw OUT FIGURE.png` prints and draws hit and distance over the minutes.
 """
@@ -35,7 +35,7 @@ def run(folder: Path, out: Path, seeds: list[int]) -> None:
     shipped = load_model()
     asked = Recipe((str(folder),), TWELVE, "fixed", preset="medium", color=True, batch=16, steps=1).on_this_machine()
     patches = read_patches(asked)[0]
-    judge = fit_judge(read_patches(replace(asked, color=False))[0])
+    judge = fit_judge(patches)
     out.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for minutes in MINUTES:
@@ -48,9 +48,8 @@ def run(folder: Path, out: Path, seeds: list[int]) -> None:
                 weights = shipped.network.state_dict() if name == "shipped" else None
                 network = trained(recipe, patches, seed, weights) if minutes else shipped.network
                 assert isinstance(network, GuidedUNet)
-                found = {"start": name, "minutes": minutes, "seed": seed} | judged(
-                    network, patches, judge, 32, seed, luma=True
-                )["all"]
+                found = {"start": name, "minutes": minutes, "seed": seed}
+                found |= judged(network, patches, judge, 32, seed)["all"]
                 write_text(path, json_text(found))
                 print(found, file=sys.stderr, flush=True)
 

@@ -18,7 +18,7 @@ from fgs.velocity import ConstantVelocity
 
 CALLS, H = 48, 0.3  # of the network, and of SISA, where nothing is said
 BETAS = {"sisa": 0.3, "corrected": 0.15, "multi-step": 0.2, "few-steps": 0.2, "velocity": 1.0}
-"""β by the name of the sampler; that of `corrected` was chosen on an earlier model; it matters little now (benchmarks/README.md)."""
+"""β by the name of the sampler; that of `corrected` was chosen on an earlier model (benchmarks/README.md)."""
 _how = partial(Option, panel="How")
 
 

@@ -15,6 +15,7 @@ from fgs.measures.distances import class_hit, energy_distance
 from fgs.measures.statistics import LinearClassifier, texture_statistics
 
 ALIKE = 1e-6  # a spread, in sd over all classes, that is rounding
+LEAST = 0.01  # sd over all classes of a statistic that counts: gray pictures in RGB have no chroma to be measured by
 
 
 class Quality(NamedTuple):
@@ -31,8 +32,8 @@ class Quality(NamedTuple):
 class TextureJudge:
     """Real patches of each class, to hold samples against."""
 
-    sd: Tensor  # (S,) of the statistics over all classes, the unit of each
-    classifier: LinearClassifier  # fitted to the training region
+    sd: Tensor  # (S,) of the statistics over all classes, the unit of each; ∞ for one that does not count
+    classifier: LinearClassifier  # fitted to the reference
     reference: Tensor  # (K, n, S) statistics ÷ sd of the training region
     held_out: Tensor  # (K, n, S) of what was held out
     contrast: Tensor  # (K,) sd of the pixels of the training region
@@ -45,10 +46,10 @@ class TextureJudge:
         """
         reference, other = (torch.stack([texture_statistics(x) for x in part.cpu()]) for part in (training, held_out))
         flat = reference.flatten(0, 1)
-        sd = flat.std(0).clamp_min(1e-9)
+        sd = torch.where(flat.std(0) < LEAST, math.inf, flat.std(0))
         y = torch.arange(len(reference)).repeat_interleave(reference.shape[1])
         contrast = training.cpu().flatten(1).std(1)
-        return cls(sd, LinearClassifier.fit(flat, y), reference / sd, other / sd, contrast)
+        return cls(sd, LinearClassifier.fit(flat / sd, y), reference / sd, other / sd, contrast)
 
     def scaled(self, x: Tensor) -> Tensor:
         """Return the statistics of images (n, C, H, W) in units of their sd over all classes, (n, S)."""
@@ -62,13 +63,11 @@ class TextureJudge:
         """
         if len(x) > self.held_out.shape[1]:
             raise ValueError(f"x: the judge was fitted to {self.held_out.shape[1]} crops a class, got {len(x)} samples")
-        statistics = texture_statistics(x.cpu())
-        reference, held_out = self.reference[y], self.held_out[y]
+        z, reference, held_out = self.scaled(x), self.reference[y], self.held_out[y]
         floor = energy_distance(held_out[: len(x)], reference)
-        z = statistics / self.sd
         return Quality(
-            class_hit(self.classifier(statistics), y),
-            class_hit(self.classifier(held_out * self.sd), y),
+            class_hit(self.classifier(z), y),
+            class_hit(self.classifier(held_out), y),
             _ratio(energy_distance(z, reference), floor),
             math.sqrt(_ratio(z.var(0).sum(), reference.var(0).sum())),
             _ratio(x.std().cpu(), self.contrast[y]),

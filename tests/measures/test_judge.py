@@ -57,6 +57,18 @@ def test_faults_are_seen(judge, real):
         assert judge(x[:1].repeat(N, 1, 1, 1), y).diversity < 0.01
 
 
+def test_chroma_of_gray_pictures_does_not_count(judge, real, patches):
+    """A gray level of colour noise is invisible, and all that three equal channels could be told by."""
+    images = {name: [image.expand(3, -1, -1) for image in of] for name, of in draw_images(classes=6, size=512).items()}
+    in_color = fit_judge(Patches(images, 32), N)
+    for y, x in enumerate(real):
+        tinted = x.expand(-1, 3, -1, -1) + 0.004 * torch.randn(len(x), 3, 1, 1, generator=seeded(y))
+        noise = 0.004 * torch.randn(len(x), 3, *x.shape[2:], generator=seeded(y, 1))
+        gray, colored = judge(x, y), in_color(tinted + noise - noise.mean(1, keepdim=True), y)
+        assert colored.hit > 0.95
+        assert colored.distance < 1.7 * gray.distance
+
+
 def test_more_samples_than_crops_have_no_floor(patches):
     x = patches.training(0, 12, seeded(1))
     with pytest.raises(ValueError, match=r"^x: .* 8 crops a class, got 12"):
