@@ -28,7 +28,7 @@ from toy.judge import Judge
 from toy.learned.training import Learning, learn
 from toy.mixture import GaussianMixture
 
-CLASSES, EACH = (2, 8, 32, 128, 512), (10, 100, 1000)
+CLASSES, EACH = (2, 8, 32, 128), (10, 100, 1000)
 D, STEPS, SAMPLES, JUDGED = 64, 4000, 1000, 4  # classes that are sampled
 WIDE = {"channels": 64, "positions": 2}  # of a layer of 128 activations, as the others have 16 of 8
 NETWORKS: dict[str, tuple[str, dict[str, int], dict[str, str]]] = {

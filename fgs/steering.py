@@ -40,7 +40,8 @@ def systematic(weights: Tensor, generator: Generator | None = None) -> Tensor:
     """
     n = len(weights)
     at = (torch.arange(n, dtype=torch.float64) + torch.rand((), dtype=torch.float64, generator=generator)) / n
-    return torch.searchsorted(weights.double().cpu().cumsum(0), at).clamp_max(n - 1).to(weights.device)
+    sums = weights.double().cpu().cumsum(0)
+    return torch.searchsorted(sums / sums[-1], at, right=True).clamp_max(n - 1).to(weights.device)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def evaluate(asked: Evaluate) -> None:
 
 def _subjects(asked: Evaluate, model: Model) -> dict[str, Subject]:
     """Return what is evaluated, with folders for its figures: classes trained on, where they are, and unseen ones."""
-    if model.recipe.clusters and not asked.unseen:
+    if model.recipe.clusters and (asked.class_ or not asked.unseen):
         raise ContradictionError("RUN: its classes were found and have no names; measure it on others, by --unseen DIR")
     data = None if model.recipe.clusters else asked.data or _folders(asked.run, model, needed=not asked.unseen)
     if asked.class_ and data is None:

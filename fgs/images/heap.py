@@ -53,7 +53,8 @@ class Heap:
         phi = self._features(x)
         self.clusters, self._left = find_clusters(phi, self.K, self.clusters, generator), EVERY
         cluster, pixels = self.clusters.assign(phi), (255 * x).round().to(torch.uint8).cpu()
-        self._kept = (cluster.bincount(minlength=self.K) > 2).nonzero()[:, 0]
+        count = cluster.bincount(minlength=self.K)
+        self._kept = (count >= min(3, int(count.max()))).nonzero()[:, 0]
         images = {f"cluster {k + 1}": list(pixels[(cluster == k).cpu()]) for k in self._kept.tolist()}
         self.found = Found(images, self)  # the clusters, as classes
         # how many hold patches, and their NMI and purity

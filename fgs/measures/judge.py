@@ -15,7 +15,7 @@ from fgs.measures.distances import class_hit, energy_distance
 from fgs.measures.statistics import LinearClassifier, texture_statistics
 
 ALIKE = 1e-6  # a spread, in sd over all classes, that is rounding
-LEAST = 0.01  # sd over all classes of a statistic that counts: gray pictures in RGB have no chroma to be measured by
+LEAST = 0.01  # sd over all classes of a correlation between channels that counts: in gray pictures it is 1
 
 
 class Quality(NamedTuple):
@@ -46,7 +46,9 @@ class TextureJudge:
         """
         reference, other = (torch.stack([texture_statistics(x) for x in part.cpu()]) for part in (training, held_out))
         flat = reference.flatten(0, 1)
-        sd = torch.where(flat.std(0) < LEAST, math.inf, flat.std(0))
+        sd, C = flat.std(0).clamp_min(1e-9), training.shape[2]
+        between = sd[len(sd) - C * (C - 1) // 2 :]  # the correlations between channels, which come last
+        between[between < LEAST] = math.inf
         y = torch.arange(len(reference)).repeat_interleave(reference.shape[1])
         contrast = training.cpu().flatten(1).std(1)
         return cls(sd, LinearClassifier.fit(flat / sd, y), reference / sd, other / sd, contrast)

@@ -229,9 +229,9 @@ def test_samples_of_the_exact_conditional(page, beta):
     code = """(settings) => {
         const run = beginRun(settings);
         while (!run.done) stepRun(run);
-        const judge = makeJudge(run.mixture, run.target, run.how.sigmaInf, settings.N, 100 + settings.seed);
+        const judge = makeJudge(run.mixture, run.target, run.sigmaInf, settings.N, 100 + settings.seed);
         const energy = energyOverFloor(judge, run.points[0]);
-        return { points: Array.from(run.points[0]), energy, sigmaInf: run.how.sigmaInf };
+        return { points: Array.from(run.points[0]), energy, sigmaInf: run.sigmaInf };
     }"""
     settings = {"classes": classes, "target": y, "rules": ["exact", "exact"], "omega": 0, "constant": 1, "beta": beta}
     settings |= {"h": 0.05, "sigma0": 0, "sigmaInf": 0, "N": n}

@@ -246,7 +246,9 @@ def test_step_and_scrub(browser, path):
 def test_scrubbing_stays_where_it_was_put_while_the_run_of_all_points_is_computed(browser, path):
     with opened(browser, path, "#N=4000", reduced_motion="reduce") as page:
         until(page, "tab.run.done && !tab.next && !tab.nextAt && !tab.dirty")
-        page.evaluate("change({ beta: 0.15 }); goTo(frameAt(tab.run, 0.5))")
+        page.evaluate("change({ beta: 0.15 })")
+        until(page, "tab.run.done")
+        page.evaluate("goTo(frameAt(tab.run, 0.5))")
         before = page.evaluate("Math.floor(tab.head)")
         until(page, "tab.run.N === 4000 && tab.run.done && !tab.dirty")
         assert page.evaluate("Math.floor(tab.head)") == before > 50

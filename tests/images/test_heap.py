@@ -91,7 +91,7 @@ def test_a_run_of_a_heap(fgs, tmp_path, monkeypatch):
     assert fgs("sample", out, "--class", "cluster 2", "--n", 1, "--steps", 8, "--out", tmp_path / "samples")[0] == 0
     assert (tmp_path / "samples" / "cluster_2-000.png").exists()
     assert fgs("train-images", "--resume", out, "--steps", 8)[0] == 0
-    for options in ([], ["--data", data.parent], ["--class", "cluster 1"]):
+    for options in ([], ["--data", data.parent], ["--class", "cluster 1"], ["--unseen", data, "--class", "cluster 1"]):
         code, _, err = fgs("evaluate", out, *options, "--out", tmp_path / "no")
         assert (code, err.count("\n")) == (2, 1)
         assert err.startswith("fgs: RUN: its classes were found and have no names")
@@ -137,8 +137,11 @@ def test_a_run_goes_on_from_other_weights(tmp_path):
     assert all(torch.equal(weight, expected[name]) for name, weight in run.heap.extractor.state_dict().items())
 
 
-def test_x_prime_is_never_x_however_small_a_cluster():
+def test_x_prime_is_never_x_however_small_a_cluster(patches, monkeypatch):
     """Of three patches one is held out; a cluster of two would leave one for x and x'."""
-    images = {f"gray {g}": [torch.full((1, 16, 16), g, dtype=torch.uint8)] * n for g, n in ((40, 40), (120, 2))}
-    heap = Heap(Patches(images, 16), 2, _Gray(), seeded(0))
-    assert heap.found.counts.min() >= 2
+    x = torch.full((40, 1, 16, 16), 0.2)
+    x[:2] = 0.8
+    monkeypatch.setattr(patches, "mixed", lambda n, generator: (x, torch.zeros(40, dtype=torch.long)))
+    heap = Heap(patches, 2, _Gray(), seeded(0))
+    assert heap.agreement["clusters"] == 1
+    assert heap.found.counts.tolist() == [29]  # of 38, a fourth held out

@@ -69,6 +69,12 @@ def test_chroma_of_gray_pictures_does_not_count(judge, real, patches):
         assert colored.distance < 1.7 * gray.distance
 
 
+def test_brightness_counts_where_all_classes_have_one(patches, real):
+    one = fit_judge(Patches({"one": [patches.training_pixels(0)[0]] * 2}, 32), N)
+    assert one(real[0], 0).distance < 2
+    assert one(real[0] + 0.2, 0).distance > 5
+
+
 def test_more_samples_than_crops_have_no_floor(patches):
     x = patches.training(0, 12, seeded(1))
     with pytest.raises(ValueError, match=r"^x: .* 8 crops a class, got 12"):

@@ -24,6 +24,11 @@ def test_particles_are_drawn_as_often_as_they_weigh(seed):
     assert ((drawn.mean(0) - 50 * w).abs() < 5 * error + 1e-9).all()
 
 
+def test_a_particle_without_weight_is_not_drawn():
+    w = torch.tensor([0.0, *([1 / 3] * 3), 0.0]) * (1 - 1e-6)
+    assert all(set(systematic(w, seeded(k)).tolist()) <= {1, 2, 3} for k in range(200))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 16])
 def test_the_posterior_as_potential_samples_the_class(d):

@@ -42,8 +42,9 @@ def test_a_target_is_the_cluster_that_holds_most_of_the_class(learned):
 
 def test_a_class_too_rare_to_be_among_the_samples_has_a_cluster(fgs):
     rare = ["--weights", ".99999,.00001", "--target", 1, "--samples", 20, "--calls", 5, "--method", "self_online"]
-    code, _, err = fgs("toy", "--learned", "--labels", "online", "--training-steps", 2, *rare)
+    code, out, err = fgs("toy", "--learned", "--labels", "online", "--training-steps", 2, *rare, "--json")
     assert (code, err) == (0, "")
+    assert json.loads(out)["methods"]["self_online"]["sd"] is not None
 
 
 def test_offline_trains_a_quarter_without_features_and_then_keeps_its_clusters(monkeypatch):

@@ -69,8 +69,11 @@ class Learned:
         if name.startswith("self_"):  # the cluster that holds most of class y; labels are used for that choice alone
             labels = self.found[network_of(name)]
             x, _, cluster = labels.sorted(mixture, seed)
-            of_y = labels.assign(mixture.sample(CENTROID, y, generator=seeded(seed, CONDITIONS, y))).mode().values
-            return self.features(x[cluster == of_y], name=network_of(name)).mean(0)
+            x_y = mixture.sample(CENTROID, y, generator=seeded(seed, CONDITIONS, y))
+            own = labels.assign(x_y)
+            of_y = own.mode().values
+            inside = x[cluster == of_y] if bool((cluster == of_y).any()) else x_y[own == of_y]  # none of a rare class
+            return self.features(inside, name=network_of(name)).mean(0)
         return None if name == "learned_mixture" else mixture.one_hot(y)
 
     def score(self, name: str) -> ProjectedScore:
