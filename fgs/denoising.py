@@ -67,8 +67,8 @@ def denoising_loss(
         phi: (N, F) what each of those in the share is conditioned on, or None.
         noise_levels: how σ is drawn.
         weight: how the squared errors count.
-        p_drop: share of the batch, to whole samples and one at the least, that goes without its φ, so that s(x, 0) is
-            learned too.
+        p_drop: share of the batch, to whole samples and one at the least of two, that goes without its φ, so that
+            s(x, 0) is learned too.
         antithetic: give every x the noise −z as well as z. The expected loss is the same, but the gradient's noise, of
             order σ, cancels in each pair; what is left to learn at σ is of order σ², so small σ is learned sooner.
         share: rows to compute. The noise of all is drawn, so that processes with a share each do together what one

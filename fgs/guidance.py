@@ -60,9 +60,10 @@ class ClassifierGuidance:
             return s
         if sigma is None:
             raise ValueError("sigma: classifier guidance needs the noise level of x")
+        again = torch.is_grad_enabled() and x.requires_grad  # who asked for s is going to differentiate it
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad((phi * self.log_likelihood(x, sigma)).sum(), x)
+            x = x if again else x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad((phi * self.log_likelihood(x, sigma)).sum(), x, create_graph=again)
         return s + self.scale * per_row(sigma, x).square() * gradient
 
 

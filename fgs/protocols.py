@@ -16,7 +16,7 @@ class Samples(NamedTuple):
 
     x: Tensor  # (N, *shape)
     steps: Tensor  # (N,) integers, the updates that each sample took
-    sigma: Tensor  # (N,) the noise level that the sampler believes is left in each sample, in the units of x
+    sigma: Tensor  # (N,) the noise level, in the units of x, that it believes is left (before a last denoising)
 
 
 @runtime_checkable
@@ -70,5 +70,5 @@ def require_score(score: object) -> None:
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"score: a ProjectedScore is called as score(x, phi, sigma) and returns x̂ − x; this one does not take that "
-            f"({error}). Wrap it: lambda x, phi=None, sigma=None: denoiser(x) − x"
+            f"({error}). Wrap it: lambda x, phi=None, sigma=None: denoiser(x) - x"
         ) from None

@@ -16,6 +16,7 @@ exact where x is Gaussian, and wrong where what is left unknown has several mode
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -64,9 +65,11 @@ class Projected:
     """The score s − M⁺Ms + M⁺(y − Mx): where M sees, x is drawn towards y.
 
     With noise ς in y, M⁺ = Mᵀ(MMᵀ + (ς²/r²)Id)⁻¹: that of `Posterior` with J = (r²/σ²)Id, r⁻² = σ⁻² + λ⁻², as if x were
-    a Gaussian of width λ in all directions. It takes no pass backward through the network.
+    a Gaussian of width λ in all directions. It takes no pass backward through the network, and autograd none
+    through it.
     """
 
+    holds_rows: ClassVar[bool] = True
     score: ProjectedScore  # of x
     measure: Measurement  # M
     y: Tensor  # (N, *measured) or (*measured) what was measured
@@ -90,8 +93,9 @@ class Projected:
 
 @dataclass(frozen=True)
 class Posterior:
-    """The score of x given y, σ²∇log p(x_σ|y), with the covariance of what the denoiser does not know."""
+    """The score of x given y, σ²∇log p(x_σ|y), with the covariance of what the denoiser does not know; detached."""
 
+    holds_rows: ClassVar[bool] = True
     score: ProjectedScore  # of x; autograd must pass it
     measure: Measurement  # M
     y: Tensor  # (N, *measured) or (*measured) what was measured; 0 where M sees nothing

@@ -114,9 +114,14 @@ def draw_start(
 
 
 def _of_moving(moving: Tensor, score: ProjectedScore, x: Tensor, phi: Tensor | None, sigma: Tensor) -> Tensor:
-    """Return s of the samples that still move, by a call for them alone, and 0 for the others."""
+    """Return s of the samples that still move, by a call for them alone, and 0 for the others.
+
+    A score that holds a thing for each of N samples cannot be called for fewer, and says so by `holds_rows`.
+    """
+    if getattr(score, "holds_rows", False):
+        return score(x, phi, sigma)
     s = torch.zeros_like(x)
-    own = phi if phi is None or phi.dim() == 1 else phi[moving]
+    own = phi if phi is None or phi.dim() == 1 else phi.expand(len(x), -1)[moving]
     s[moving] = score(x[moving], own, sigma[moving])
     return s
 

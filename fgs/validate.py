@@ -80,11 +80,12 @@ def _feature_shape(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> tuple[bo
 
 
 def _rows(network: GuidedNetwork, x: Tensor, sigma: Tensor) -> tuple[bool, str]:
-    """A sample's s and φ do not depend on the rest of the batch."""
-    phi = network.features(x, sigma)
-    alone = torch.cat([network.features(x[:2], sigma), network.features(x[2:], sigma)])
-    s, s_alone = network(x, phi, sigma), torch.cat([network(x[:2], phi[:2], sigma), network(x[2:], phi[2:], sigma)])
-    advice = "normalise each sample by itself, or freeze batch statistics with eval()"
+    """A sample's s and φ do not depend on the rest of the batch, each with a σ of its own."""
+    sigma = sigma * torch.linspace(1, 2, len(x)).to(sigma)
+    phi, parts = network.features(x, sigma), (slice(0, 2), slice(2, None))
+    alone = torch.cat([network.features(x[k], sigma[k]) for k in parts])
+    s, s_alone = network(x, phi, sigma), torch.cat([network(x[k], phi[k], sigma[k]) for k in parts])
+    advice = "normalise each sample by itself, or freeze batch statistics with eval(); σ is (N,), or ()"
     return _close(phi, alone) and _close(s, s_alone), advice
 
 

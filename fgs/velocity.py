@@ -26,6 +26,11 @@ class ConstantVelocity(FewSteps):
     beta: float = field(default=1.0, init=False)
     unit: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.unit > 0:
+            raise ValueError(f"unit: must be positive, got {self.unit}")
+
     def times(self) -> list[float]:
         """Return t_0, …, even from that of σ_0 to that of σ_∞."""
         first, last = (sigma / (self.unit + sigma) for sigma in (self.sigma_0, self.sigma_inf))

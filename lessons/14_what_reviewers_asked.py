@@ -216,7 +216,8 @@ for beta in (0.2, 1.0):
 #   features of 64 channels are nearer to the truth after equal steps, at .70 to .93 of the W1 of labels. With only 16
 #   channels they lose track (`docs/sharing.md`).
 # - *How large must $\phi$ be?* A reviewer asked. Seven classes whose means span six dimensions were guided by 8
-#   channels about as well as by more. To embed densities took hundreds (`docs/dimension.md`).
+#   channels about as well as by more. To embed densities took sixteen that were trained, or more than a hundred that
+#   were not (`docs/dimension.md`).
 # - *What is no texture?* Of samples guided to digits 98 % are told as such, as many as by labels (`docs/objects.md`).
 # - *A proof.* A reviewer asked for it, too. That samples *are* those of the class nobody has proved:
 #   $s(x_\sigma, \phi_y - \phi(x_\sigma))$ is not the gradient of anything known.

@@ -1,13 +1,12 @@
 """Mixtures to order, by their geometry: where the means lie, how far apart in units of λ, and the shape of a class."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from toy.mixture import GaussianMixture
+from toy.mixture import GaussianMixture, Values
 
 LARGEST_SHORTFALL = 1 / 16  # of the residual against the noise, up to which the noise is estimated from it
 
@@ -55,7 +54,7 @@ def _towards_nearest(means: Tensor, y: int) -> Tensor:
 
 
 def mixture_on_line(
-    K: int = 2, spacing: float = 1.0, std: float = 0.1, d: int = 1, weights: Sequence[float] | None = None
+    K: int = 2, spacing: float = 1.0, std: float = 0.1, d: int = 1, weights: Values | None = None
 ) -> GaussianMixture:
     """Make a mixture of K isotropic classes of sd λ on a line, the example of Section 3 with its K = 2 and d = 1.
 
@@ -63,7 +62,7 @@ def mixture_on_line(
     equal if left out.
     """
     means = means_on_line(K, d, spacing)
-    shares = torch.as_tensor(weights or (1 / K,) * K).to(means)
+    shares = torch.as_tensor((1 / K,) * K if weights is None else weights).to(means)
     return GaussianMixture(shares, means, isotropic_covariances(means, std))
 
 

@@ -63,6 +63,7 @@ class Judge:
 
     def measure(self, label: str, x: Tensor, steps: float | None, x_noisy: Tensor | None = None) -> Row:
         """Measure the samples x (N, d); x_noisy is x with the noise σ_∞ that samples carry, x itself if left out."""
+        x = x.to(self.true)
         mean_error, sd = mean_and_sd(x, self.mixture.means[self.target], *self.axis)
         hit = class_hit(self.mixture.log_posterior(x, self.sigma_inf), self.target)
         distance = fmean(float(wasserstein_1(x @ self.axis.u, true)) for true in self.along)

@@ -6,17 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import rich.progress as bar
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from fgs.common.files import TakenError, output_folder
 from fgs.images.reading import UnusableError
@@ -90,19 +81,21 @@ def as_option(error: ValueError) -> str:
 
 
 @contextmanager
-def _bars(*columns: ProgressColumn) -> Iterator[Progress]:
+def _bars(*columns: bar.ProgressColumn) -> Iterator[bar.Progress]:
     """Bars on stderr with the time left, where that is a terminal; they are gone when the work is done."""
     console = Console(stderr=True)
     console.quiet = not console.is_terminal  # some versions of rich end disabled bars with an empty line
-    columns = (*columns, TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=console.quiet) as progress:
+    columns = (*columns, bar.TimeRemainingColumn())
+    with bar.Progress(*columns, console=console, transient=True, disable=console.quiet) as progress:
         yield progress
 
 
 @contextmanager
 def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], None]]:
     """A bar with what is done, which is told of it by what it yields."""
-    with _bars(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)) as bars:
+    with _bars(
+        bar.TextColumn("{task.description}"), bar.BarColumn(), bar.MofNCompleteColumn(), bar.TextColumn(unit)
+    ) as bars:
         task = bars.add_task("", total=total)
         yield lambda label, n: bars.update(task, description=label, advance=n)
 
@@ -110,9 +103,9 @@ def step_bar(total: int, unit: str = "steps") -> Iterator[Callable[[str, int], N
 @contextmanager
 def training_bars(detail: Callable[[], str] = str) -> Iterator[Watch]:
     """A bar for each network with its loss, and what else there is to say."""
-    loss = TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
-    with _bars(TextColumn("training: {task.description}"), BarColumn(), TaskProgressColumn(), loss) as bars:
-        tasks: dict[str, TaskID] = {}
+    loss = bar.TextColumn("step {task.fields[step]}, loss {task.fields[loss]:.4f}{task.fields[detail]}")
+    with _bars(bar.TextColumn("training: {task.description}"), bar.BarColumn(), bar.TaskProgressColumn(), loss) as bars:
+        tasks: dict[str, bar.TaskID] = {}
 
         def watch(name: str, record: Record) -> None:
             fields: dict[str, Any] = {"step": f"{record.step:,}", "loss": record.loss, "detail": detail()}

@@ -4,7 +4,6 @@ import re
 import sys
 import time
 import webbrowser
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -162,7 +161,7 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         labels = _unique([f"like {' and '.join(shown.path.stem for shown in row[:3])}" for row in together])
         return labels, like(together)
     if asked.between:
-        ends = _named(model, asked.between, "between")
+        ends = model.condition(asked.between, "between")
         alphas = torch.linspace(0, 1, asked.alphas)
         first, last = asked.between
         labels = [first, *(f"α = {alpha:.2g}" for alpha in alphas[1:-1].tolist()), last]
@@ -173,20 +172,12 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         others, option, word = (asked.or_, "or_", " or ") if asked.or_ else (asked.and_, "and_", " and ")
         names = (*asked.class_, *others)
         model.condition(asked.class_)  # the error of one that is not known names the option that it came by
-        _named(model, others, option)
+        model.condition(others, option)
         return [word.join(names)], model.condition(names)
     names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
     if len(names) < len(model.classes) and not asked.class_:
         print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)
     return _unique(list(names)), model.condition(names)
-
-
-def _named(model: Model, names: Sequence[str], option: str) -> Condition:
-    """Return what names ask for that an option gave."""
-    try:
-        return model.condition(names)
-    except ValueError as error:
-        raise ValueError(str(error).replace("class:", f"{option}:")) from None
 
 
 def _tell(model: Model, shown: Shown, chosen: bool) -> None:

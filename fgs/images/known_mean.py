@@ -31,7 +31,7 @@ class KnownMean:
         return torch.cat([phi, mean.flatten(1), covariance.flatten(1)], 1)
 
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
-        """Return the score, the shape of x; arguments as in `ProjectedScore`, both required."""
+        """Return the score, the shape of x; as in `ProjectedScore`, but φ is of `target` and σ is needed."""
         if phi is None or sigma is None:
             raise ValueError("phi: is needed, and sigma, to know how much of the mean is noise")
         N, C = x.shape[:2]

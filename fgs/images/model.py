@@ -55,13 +55,13 @@ class Model:
         """No condition: the mixture."""
         return Condition(None, self.mean[None])
 
-    def only(self, names: Sequence[str]) -> "Model":
-        """Return the model as one that knows some of its classes.
+    def only(self, names: Sequence[str], option: str = "class") -> "Model":
+        """Return the model as one that knows some of its classes, which an option named.
 
         Raises:
             ValueError: there is no such class; the message names near ones.
         """
-        rows = [self._place(name) for name in names]
+        rows = [self._place(name, option) for name in names]
         hashes = {name: self.hashes[name] for name in names if name in self.hashes}
         parts = {name: getattr(self, name) for name in ("targets", "means", "covariance", "spread")}
         chosen: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
@@ -80,26 +80,26 @@ class Model:
         own: dict[str, Any] = {"targets": phi, "means": means, "covariance": covariance, "spread": spread}
         return replace(self, classes=patches.classes, hashes={}, **own)
 
-    def condition(self, names: Sequence[str] | None = None) -> Condition:
+    def condition(self, names: Sequence[str] | None = None, option: str = "class") -> Condition:
         """Ask for classes, a row each; None is all that it knows, of a network of the mixture alone the mixture.
 
         Raises:
-            ValueError: there is no such class.
+            ValueError: there is no such class; the message begins with the option that named it.
         """
-        model = self if names is None else self.only(names)
+        model = self if names is None else self.only(names, option)
         if model.targets is not None:
             return Condition(model.targets, model.means, model.covariance)
         if names is not None:
-            raise ValueError("class: the model was trained without classes (guidance none)")
+            raise ValueError(f"{option}: the model was trained without classes (guidance none)")
         return self.unguided
 
-    def _place(self, name: str) -> int:
+    def _place(self, name: str, option: str) -> int:
         """Return which of the classes is named so."""
         if name not in self.classes:
             near = get_close_matches(name, self.classes, 3)
             known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "--list names them"
             hint = f"did you mean {' or '.join(near)}?" if near else known
-            raise ValueError(f"class: the model knows no {name}; {hint}")
+            raise ValueError(f"{option}: the model knows no {name}; {hint}")
         return self.classes.index(name)
 
     def read(self, path: Path, smallest: int, downscale: int | None = None) -> Tensor:
@@ -138,13 +138,14 @@ class Model:
         return torch.cat([self.network.features(part) for part in parts])
 
 
-def load_model(path: Path | None = None, option: str | None = None) -> Model:
+def load_model(path: Path | str | None = None, option: str | None = None) -> Model:
     """Load the model of a run's folder, or of a checkpoint in one; without a path, or by its name, the one that ships.
 
     Raises:
         CheckpointError: there is none, or it is damaged; the message names the file.
         ValueError: the same, where an option named it, with which the message begins.
     """
+    path = None if path is None else Path(path)
     try:
         if path is None or (path == Path("shipped") and not path.exists()):
             path = Path(__file__).parent / SHIPPED

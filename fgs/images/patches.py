@@ -127,7 +127,7 @@ class Patches:
     """Patches of several classes, for training and held out.
 
     Args:
-        images: of each class, all with the same number of channels.
+        images: of each class, (C, H, W) uint8, C the same for all.
         patch: pixels a side.
         overlapping: train on every crop; else on patches side by side, as the paper does. Held-out patches never
             overlap.
@@ -159,6 +159,8 @@ class Patches:
                 regions.append([region._replace(image=region.image + number) for region in part])
             number += len(of_class)
         flat = [image for of_class in images.values() for image in of_class]
+        if any(image.dtype != torch.uint8 for image in flat):
+            raise ValueError("data: images must be of whole gray levels, uint8")
         sizes = torch.tensor([image[0].numel() for image in flat])
         widths, offsets = torch.tensor([image.shape[2] for image in flat]), sizes.cumsum(0) - sizes
         self.pixels = torch.cat([image.flatten(1) for image in flat], 1).to(self.device)  # (C, all pixels) uint8

@@ -8,17 +8,8 @@ from typing import Annotated, Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from fgs import denoising
 from fgs.common.options import Option, at_least, check_choices, positive, require
-from fgs.denoising import (
-    NoiseLevels,
-    Weight,
-    denoising_loss,
-    inverse_variance,
-    log_uniform,
-    squared,
-    uniform,
-    unweighted,
-)
 from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field
 from fgs.noise import seeded
@@ -27,10 +18,10 @@ from fgs.training.muon import muon
 from fgs.training.processes import processes, share
 from fgs.training.trainer import NOTHING, Budget, Loss, Optimizers, Spent, adam
 
-NOISE_LEVELS: dict[str, NoiseLevels] = {"uniform": uniform(), "log-uniform": log_uniform(), "squared": squared()}
+NOISE_LEVELS = {"uniform": denoising.uniform(), "log-uniform": denoising.log_uniform(), "squared": denoising.squared()}
 """uniform: the paper's."""
 
-WEIGHTS: dict[str, Weight] = {"none": unweighted, "inverse-variance": inverse_variance(0.1)}
+WEIGHTS = {"none": denoising.unweighted, "inverse-variance": denoising.inverse_variance(0.1)}
 """none: the paper's."""
 
 _LIGHT = {"patch": 32, "batch": 8, "shared": 4, "primes": 4, "learning_rate": 2e-3, "optimizer": "muon", "twice": 0.2}
@@ -192,7 +183,7 @@ class Recipe:
                 x, x_prime = (v.contiguous(memory_format=torch.channels_last) for v in (x, x_prime))
                 how = (NOISE_LEVELS[self.sigma_distribution], WEIGHTS[self.loss_weight], self.p_drop)
                 phi = condition(network, x_prime, y)
-                return denoising_loss(network, x, phi, *how, share=mine, generator=generator)
+                return denoising.denoising_loss(network, x, phi, *how, share=mine, generator=generator)
 
         return loss
 

@@ -48,7 +48,9 @@ class FromNoisePrediction:
 
     def time(self, sigma: Tensor) -> Tensor:
         """Return the t at which the network knows σ, (N,): linear in log σ, held at both ends."""
-        known = ((1 - self.alphas_bar) / self.alphas_bar).sqrt().log().to(sigma)
+        eps = torch.finfo(self.alphas_bar.dtype).eps
+        kept = self.alphas_bar.clamp(eps, 1 - eps)  # a schedule may begin at 1, and end at 0
+        known = ((1 - kept) / kept).sqrt().log().to(sigma)
         at = sigma.log().clamp(known[0], known[-1])
         above = torch.searchsorted(known, at).clamp(1, len(known) - 1)
         return above - 1 + (at - known[above - 1]) / (known[above] - known[above - 1])

@@ -110,9 +110,14 @@ class UNet(nn.Module):
             raise ValueError("phi: this network takes no condition; give None")
         return self._score(x)
 
-    def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
+    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
         require_dtype(x, self.out.weight)
-        planes, r = _standardized(x)
+        if x.shape[1] != self.settings["colors"]:
+            raise ValueError(f"x: is of {x.shape[1]} colors, the network of {self.settings['colors']}")
+        return _standardized(x)
+
+    def _score(self, x: Tensor, visit: Visit | None = None) -> Tensor:
+        planes, r = self._seen(x)
         q = (CONTRAST / r).clamp_max(1)
         s: Tensor = (q.square() - 1) * (x - 0.5) + q * r * self.out(self._walk(planes, visit, len(self.decoder)))
         return s.to(x.dtype)
@@ -166,8 +171,7 @@ class GuidedUNet(UNet):
                 means.append(channel_means(h))
             return h
 
-        require_dtype(x, self.out.weight)
-        self._walk(_standardized(x)[0], record, max(0, self.matched[-1] - len(self.encoder)))
+        self._walk(self._seen(x)[0], record, max(0, self.matched[-1] - len(self.encoder)))
         return torch.cat(means, 1)
 
     def forward(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:

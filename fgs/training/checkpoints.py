@@ -41,11 +41,17 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[str, Any]) -> None:
-    """Write networks and plain data (numbers, strings, lists, dicts, None) about them; errors as in `save_data`."""
+    """Write networks and plain data (numbers, strings, lists, dicts, None) about them.
+
+    Raises:
+        ValueError: a network is none of `KINDS`, or has weights that are not finite numbers in float32 or float16.
+        OSError, TypeError: as in `save_data`.
+    """
     stored = {}
     for name, network in networks.items():
         weights = {key: value.cpu() for key, value in network.state_dict().items()}
         stored[name] = {"kind": type(network).__name__, "settings": network.settings, "weights": weights}
+        _rebuild(**stored[name])  # what could not be read again is not written
     save_data(path, {"format": FORMAT, "about": dict(about), "networks": stored})
 
 
@@ -56,9 +62,15 @@ def save_data(path: Path, contents: Mapping[str, Any]) -> None:
 
     Raises:
         OSError: the file cannot be written; an earlier one is left as it was.
+        TypeError: there is more in it than could be read again, as a number of numpy's.
     """
     buffer = io.BytesIO()
     torch.save(contents, buffer)
+    buffer.seek(0)
+    try:
+        torch.load(buffer, weights_only=True)
+    except pickle.UnpicklingError:
+        raise TypeError(f"{path}: plain data and tensors can be written, no numbers of numpy's or the like") from None
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 

@@ -153,7 +153,7 @@ class Trainer:
 
     @property
     def ema(self) -> nn.Module:
-        """The averaged network: the one to sample with."""
+        """The averaged network: the one to sample with, after `eval()` where it has dropout or the like."""
         averaged: nn.Module = self._average.module
         return averaged
 

@@ -189,3 +189,9 @@ def test_several_folders_and_one_file(tmp_path):
     write_image(tmp_path / "b/b_wall.png", gray)
     with pytest.raises(ValueError, match=r"^data: two classes of .*/b would be named b_wall"):
         read_images(folders, 10)
+
+
+def test_pictures_are_of_whole_gray_levels():
+    """Floats in [0, 1] would be divided by 255 once more."""
+    with pytest.raises(ValueError, match="^data: .*uint8"):
+        Patches({"a": [torch.rand(1, 64, 64)]}, 16)

@@ -7,7 +7,7 @@ from fgs.composition import AllOf, AnyOf, Several
 from fgs.measures import energy_distance, two_sample_floor
 from fgs.noise import seeded
 from fgs.protocols import SISASampler
-from fgs.sampling import draw_start
+from fgs.sampling import SISA, draw_start
 from toy import ExactScore, GaussianMixture
 
 WIDTH, SIGMA_0, SIGMA_INF = 0.2, 4.0, 0.02
@@ -102,3 +102,16 @@ def test_it_is_a_sampler_of_several_scores(kind):
         sampler(ExactScore(mixture), torch.zeros(3, 2))
     with pytest.raises(ValueError, match=r"^calls: too few"):
         kind(1, denoise_last=True)
+
+
+def test_several_may_ask_for_another_phi_in_every_sample():
+    """Also where samples end at different steps."""
+
+    def score(x, phi=None, sigma=None):
+        return phi - x
+
+    targets = torch.arange(16.0).view(8, 2).double().repeat(1, 2)
+    x = targets + draw_start((8, 4), 0.0, 1.0, generator=seeded(0)).double()
+    drawn = SISA(h=0.1, beta=0.3)(Several((score, score), (targets - 1, targets + 1)), x, None, seeded(1))
+    assert len(set(drawn.steps.tolist())) > 1
+    assert float((drawn.x - targets).abs().max()) < 0.1

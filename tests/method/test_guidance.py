@@ -68,3 +68,14 @@ def test_guidance_is_a_projected_score_and_needs_sigma():
     blind = ClassifierGuidance(lambda x, phi=None, sigma=None: -x, mixture.log_posterior)
     with pytest.raises(ValueError, match=r"^sigma:"):
         blind(x, mixture.one_hot(0))
+
+
+def test_the_gradient_of_guidance_is_that_of_the_conditional_score():
+    """Whoever differentiates the score gets all of it, as `Posterior` and `asymmetry` do."""
+    mixture, score, x, sigma = case(3)
+    x, phi = x.requires_grad_(), mixture.one_hot(1)
+    probe = torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(0))
+    guided = ClassifierGuidance(score, mixture.log_posterior)
+    gradients = [torch.autograd.grad(each(x, phi, sigma), x, probe)[0] for each in (guided, score)]
+    torch.testing.assert_close(*gradients)
+    assert not guided(x.detach(), phi, sigma).requires_grad

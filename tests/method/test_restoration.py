@@ -9,7 +9,7 @@ from fgs.measures import energy_distance, two_sample_floor
 from fgs.noise import seeded
 from fgs.protocols import ProjectedScore
 from fgs.restoration import Posterior, Projected, adjoint, estimate_noise, solve
-from fgs.sampling import draw_start
+from fgs.sampling import SISA, draw_start
 from fgs.steering import Steered
 from toy import ExactScore, GaussianMixture
 
@@ -174,3 +174,18 @@ def test_what_y_has_where_nothing_was_seen_does_not_count(iterations, noise):
     expected = ExactScore(mixture)(x, None, sigma) + away / (1 + noise**2 * (sigma**-2 + 1))
     torch.testing.assert_close(pulled(y), expected)
     torch.testing.assert_close(pulled(y + 9 * (1 - known)), expected)
+
+
+@pytest.mark.parametrize("kind", [Projected, Posterior])
+def test_every_sample_may_have_a_measurement_of_its_own(kind):
+    """Also where samples end at different steps: they come out as the first of them alone."""
+    mixture, M, more = random_mixture(0, d=6), matrix(2, 6), {"noise": 0.1} if kind is Posterior else {}
+    y = mixture.sample(8, generator=seeded(1)) @ M.T
+    x = draw_start((8, 6), 0.0, 1.0, generator=seeded(2)).double()
+    sampler = SISA(h=0.1, beta=0.3)
+    drawn, first = (
+        sampler(kind(ExactScore(mixture), lambda x: x @ M.T, y[:n], **more), x[:n], None, seeded(3)) for n in (8, 3)
+    )
+    assert len(set(drawn.steps.tolist())) > 1
+    torch.testing.assert_close(drawn.x[:3], first.x)
+    assert torch.equal(drawn.steps[:3], first.steps)

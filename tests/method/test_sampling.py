@@ -274,3 +274,15 @@ def test_a_score_that_takes_something_else_is_told_what_it_takes(sampler):
 def test_a_start_that_is_no_noise_level_is_named(sigma_0):
     with pytest.raises(ValueError, match=r"^sigma_0: must be positive and finite"):
         SISA(sigma_0=sigma_0)
+
+
+def test_one_phi_in_a_row_serves_samples_that_end_at_different_steps():
+    """(1, F), as `features` of one signal gives it, is the same φ for all, to the end."""
+
+    def score(x, phi=None, sigma=None):
+        return phi - x
+
+    sampler, phi = SISA(h=0.1, beta=0.3), torch.full((4,), 2.0, dtype=torch.float64)
+    one, row = (sampler(score, start(20, 4), each, torch.Generator().manual_seed(0)) for each in (phi, phi[None]))
+    assert len(set(one.steps.tolist())) > 1
+    assert torch.equal(one.x, row.x)

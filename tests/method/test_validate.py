@@ -83,6 +83,13 @@ class Residual(Convolutional):
         return super().forward(x, phi, sigma) + x
 
 
+class OneSigma(Convolutional):
+    """Takes σ as one number: a σ for each sample meets the columns of the image."""
+
+    def forward(self, x, phi=None, sigma=None):
+        return super().forward(x, phi, sigma) * (1 + sigma)
+
+
 class NoPhi(Convolutional):
     def forward(self, x):
         return x
@@ -110,6 +117,7 @@ def test_a_good_network_keeps_every_law(images):
         (WrongShape, "shape of x", "return x̂ − x"),
         (Maps, "one flat vector", "channel means"),
         (WholeBatch, "rest of the batch", "each sample by itself"),
+        (OneSigma, "σ of its own", "size of tensor"),
         (WrongLayer, "its own features", "in the layers that are matched"),
         (NoBroadcast, "guides a whole batch", "IndexError"),
         (Deaf, "changes the score", "match a layer"),

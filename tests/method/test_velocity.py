@@ -85,3 +85,9 @@ def test_settings_out_of_range():
         HeunVelocity(2, denoise_last=True)
     with pytest.raises(NotConvergingError, match="step 1: x is not finite"):
         ConstantVelocity(5)(lambda x, phi=None, sigma=None: x * float("nan"), torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("unit", [0.0, -0.5])
+def test_a_unit_that_is_none_is_named(unit):
+    with pytest.raises(ValueError, match="^unit:"):
+        ConstantVelocity(8, unit=unit)

@@ -125,3 +125,13 @@ def test_a_layer_that_is_not_there_leaves_no_hook():
     with pytest.raises(ValueError, match="the network has no nope"):
         guided.features(torch.zeros(2, 1, 8), torch.ones(()))
     assert not network[0]._forward_hooks
+
+
+def test_a_schedule_may_begin_at_no_noise_and_end_at_nothing_else():
+    """ᾱ = 1 at t = 0, as a cosine schedule has it, and 0 at the end."""
+    score = FromNoisePrediction(lambda x, t: x, torch.linspace(0, torch.pi / 2, 101).cos().square())
+    t = score.time(torch.tensor([1e-9, 0.005, 0.05, 1.0, 20.0, 1e9]))
+    assert t.isfinite().all()
+    assert t.diff().gt(0).all()
+    assert t[[0, -1]].tolist() == [0, 100]
+    assert float(t[3]) == pytest.approx(50, abs=1e-3)

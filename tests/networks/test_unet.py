@@ -247,3 +247,8 @@ def test_what_does_not_fit_the_network_is_told_in_one_line():
 
 def test_a_gain_may_be_an_integer():
     assert GuidedUNet(channels=4, levels=1, gain=1, learn_gain=True).gain.dtype == torch.float32
+
+
+def test_colours_that_do_not_fit_are_told():
+    with pytest.raises(ValueError, match=r"^x: is of 3 colors, the network of 1$"):
+        GuidedUNet(channels=4, levels=1).features(torch.rand(2, 3, 16, 16))

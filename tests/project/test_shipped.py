@@ -28,7 +28,7 @@ PHOTOGRAPHS = Path(os.environ.get("FGS_TEXTURES", ROOT.parent / "shared/textures
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model()
+    return load_model("shipped")
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,13 @@ def test_metrics_are_plain_and_named_as_promised():
     )
 
 
+def test_samples_of_single_precision_are_measured_too():
+    """Those of a network are; the mixture and its true samples are in double precision."""
+    judge, _ = prepare(ToyConfig(dim=4, samples=200))
+    found, single = (judge.measure("x", x, 1.0) for x in (judge.true, judge.true.float()))
+    assert single.distance == pytest.approx(found.distance, rel=1e-4)
+
+
 def test_a_method_that_does_not_converge_leaves_the_others(monkeypatch):
     def failing(x, phi=None, sigma=None):
         return x * math.nan

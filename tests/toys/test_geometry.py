@@ -82,3 +82,8 @@ def test_classes_of_one_mean_have_an_axis():
     assert axis.u.tolist() == [1, 0, 0]
     assert axis.width == pytest.approx(0.2)
     assert all(map(math.isfinite, noise_range(mixture, 0.05)))
+
+
+def test_weights_of_a_line_may_be_a_tensor():
+    given = mixture_on_line(2, weights=torch.tensor([0.9, 0.1]))
+    torch.testing.assert_close(given.weights, mixture_on_line(2, weights=(0.9, 0.1)).weights)

@@ -2,6 +2,7 @@ import pickle
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -161,3 +162,20 @@ def test_a_text_is_no_checkpoint(tmp_path, contents):
     (tmp_path / "a.pt").write_bytes(contents)
     with pytest.raises(CheckpointError):
         read_data(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("change", ["kind", "double", "not finite", "numpy"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path, change):
+    class Mine(MLP):
+        pass
+
+    network, about = Mine(3) if change == "kind" else MLP(3), {"loss": 1.0}
+    if change == "double":
+        network.double()
+    if change == "not finite":
+        torch.nn.init.constant_(network.out.weight, torch.nan)
+    if change == "numpy":
+        about = {"loss": np.mean([1.0, 2.0])}
+    with pytest.raises(TypeError if change == "numpy" else ValueError, match="numpy|Mine|finite numbers"):
+        save_checkpoint(tmp_path / "a.pt", {"score": network}, about)
+    assert not list(tmp_path.iterdir())

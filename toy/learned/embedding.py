@@ -6,15 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs.embedding import (
-    EuclideanFit,
-    Separation,
-    conditioned,
-    density_distances,
-    euclidean_fit,
-    nearest_mean,
-    separation,
-)
+from fgs import embedding
 from fgs.noise import seeded
 from toy.learned.scores import Learned
 from toy.mixture import GaussianMixture
@@ -31,14 +23,14 @@ class Embedding:
 
     centroids: Tensor  # (K, F) φ_y
     accuracy: float  # share of samples whose nearest centroid is that of their class
-    separation: Separation  # Eq. 5
+    separation: embedding.Separation  # Eq. 5
     exact: Tensor  # (K, K) d² of Eq. 7 from the exact conditional scores
     learned: Tensor  # (K, K) d² from the projected scores, each at the centroid of its class
 
-    def fit(self) -> tuple[EuclideanFit, EuclideanFit]:
+    def fit(self) -> tuple[embedding.EuclideanFit, embedding.EuclideanFit]:
         """Return Eq. 6 for the exact and for the learned d²; three classes at the least."""
         between = self.separation.between
-        return euclidean_fit(self.exact, between), euclidean_fit(self.learned, between)
+        return embedding.euclidean_fit(self.exact, between), embedding.euclidean_fit(self.learned, between)
 
     def metrics(self) -> dict[str, Any]:
         """Everything measured, as plain numbers for JSON."""
@@ -60,13 +52,13 @@ def measure_embedding(learned: Learned, mixture: GaussianMixture, seed: int) -> 
     x = [mixture.sample(MEASURED, y, generator=seeded(seed, EMBEDDING, y)) for y in range(mixture.K)]
     phi = [learned.features(x_y) for x_y in x]
     centroids = learned.centroids(mixture, seed)
-    hits = [(nearest_mean(phi_y, centroids) == y).double().mean() for y, phi_y in enumerate(phi)]
-    exact = [conditioned(ExactScore(mixture), mixture.one_hot(y)) for y in range(mixture.K)]
-    guided = [conditioned(learned.score("guided"), centroid) for centroid in centroids]
+    hits = [(embedding.nearest_mean(phi_y, centroids) == y).double().mean() for y, phi_y in enumerate(phi)]
+    exact = [embedding.conditioned(ExactScore(mixture), mixture.one_hot(y)) for y in range(mixture.K)]
+    guided = [embedding.conditioned(learned.score("guided"), centroid) for centroid in centroids]
     few = [x_y[:NOISY] for x_y in x]
     low, high = learned.sigma_range
     distances = (  # a network knows no more noise than it was trained on
-        density_distances(scores, few, low, reach, generator=seeded(seed, EMBEDDING, mixture.K))
+        embedding.density_distances(scores, few, low, reach, generator=seeded(seed, EMBEDDING, mixture.K))
         for scores, reach in ((exact, 10 * high), (guided, high))
     )
-    return Embedding(centroids, float(torch.stack(hits).mean()), separation(phi), *distances)
+    return Embedding(centroids, float(torch.stack(hits).mean()), embedding.separation(phi), *distances)
