@@ -29,7 +29,7 @@ def sinkhorn(scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000) -
         epsilon: ε, in their units; towards 0, where K divides N, each sample has one cluster, by the best assignment.
         iterations: at the most, and the smaller ε the more it takes; fewer if the shares are met to 10⁻⁸.
     """
-    M = scores.double() / epsilon
+    M = scores.cpu().double() / epsilon
     log_q, log_p = -math.log(M.shape[1]), M.log_softmax(1)
     for _ in range(iterations):
         columns = log_p.logsumexp(0) - math.log(len(M))
@@ -57,7 +57,7 @@ class Clusters(NamedTuple):
 
     def scores(self, phi: Tensor) -> Tensor:
         """Return how near each φ is to each prototype, (N, F) -> (N, K)."""
-        return _scores((phi.double() - self.mean) / self.sd, self.prototypes)
+        return _scores((phi.cpu().double() - self.mean) / self.sd, self.prototypes)
 
     @property
     def collapsed(self) -> list[int]:
@@ -76,7 +76,7 @@ def find_clusters(phi: Tensor, K: int, before: Clusters | None = None, generator
     """
     if not 2 <= K <= len(phi):
         raise ValueError(f"clusters: must lie between 2 and the number of samples, {len(phi)}, got {K}")
-    phi = phi.double()
+    phi = phi.cpu().double()
     sd, mean = torch.std_mean(phi, 0, correction=0)
     sd = torch.where(sd > 1e-5 * mean.abs() + 1e-9 * sd.max(), sd, torch.inf)  # a channel that is constant says nothing
     z = (phi - mean) / sd
@@ -108,6 +108,6 @@ def _far_apart(z: Tensor, K: int, generator: Generator | None) -> Tensor:
     chosen = z[torch.randint(len(z), (1,), generator=generator)]
     while len(chosen) < K:
         distance = torch.cdist(z, chosen).square().amin(1)
-        new = torch.multinomial((distance + 1e-12).cpu(), 1, generator=generator)
-        chosen = torch.cat([chosen, z[new.to(z.device)]])
+        new = torch.multinomial(distance + 1e-12, 1, generator=generator)
+        chosen = torch.cat([chosen, z[new]])
     return chosen

@@ -16,7 +16,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -31,7 +30,7 @@ from fgs.sampling import NotConvergingError, Step
 class Several:
     """Some scores, each asked for its own φ; called as one, they are averaged: as if log-densities were."""
 
-    holds_rows: ClassVar[bool] = True
+    holds_rows = True  # see `fgs.sampling`
     scores: tuple[ProjectedScore, ...]  # M of them, or M times the same
     phis: tuple[Tensor | None, ...]  # of each its (F,) or (N, F), or None
     log_p: Tensor | float = 0.0  # (M, N) log p_i at the start, up to a constant; 0: at a large σ_0 all are one Gaussian

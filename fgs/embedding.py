@@ -30,7 +30,7 @@ def interpolate(phi_a: Tensor, phi_b: Tensor, shares: Tensor) -> Tensor:
 
     (F,) give (M, F), and the means of two classes, (C, 1, 1), give (M, C, 1, 1).
     """
-    return torch.lerp(phi_a, phi_b, shares.reshape(-1, *(1,) * phi_a.dim()))
+    return torch.lerp(phi_a, phi_b, shares.to(phi_a).reshape(-1, *(1,) * phi_a.dim()))
 
 
 def nearest_mean(phi: Tensor, centroids: Tensor) -> Tensor:

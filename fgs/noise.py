@@ -51,7 +51,7 @@ def add_noise(x: Tensor, sigma: Tensor, generator: Generator | None = None) -> t
     The generator is one of the CPU; None is torch's own.
     """
     z = standard_normal(x, generator)
-    return x + per_row(sigma, x) * z, z
+    return x + per_row(sigma.to(x), x) * z, z
 
 
 def known_schedule(s: Tensor, sigma: Tensor) -> Tensor:

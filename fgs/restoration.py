@@ -16,7 +16,6 @@ exact where x is Gaussian, and wrong where what is left unknown has several mode
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -69,7 +68,7 @@ class Projected:
     through it.
     """
 
-    holds_rows: ClassVar[bool] = True
+    holds_rows = True  # see `fgs.sampling`
     score: ProjectedScore  # of x
     measure: Measurement  # M
     y: Tensor  # (N, *measured) or (*measured) what was measured
@@ -81,7 +80,7 @@ class Projected:
         """Return s, the shape of x; arguments as in `ProjectedScore`."""
         s = self.score(x, phi, sigma)
         transposed = adjoint(self.measure, x)
-        away, ridge = self.y - self.measure(x + s), torch.zeros(())
+        away, ridge = self.y - self.measure(x + s), x.new_zeros(())
         if self.noise:
             if sigma is None:
                 raise ValueError("sigma: is needed where y has noise")
@@ -95,7 +94,7 @@ class Projected:
 class Posterior:
     """The score of x given y, σ²∇log p(x_σ|y), with the covariance of what the denoiser does not know; detached."""
 
-    holds_rows: ClassVar[bool] = True
+    holds_rows = True  # see `fgs.sampling`
     score: ProjectedScore  # of x; autograd must pass it
     measure: Measurement  # M
     y: Tensor  # (N, *measured) or (*measured) what was measured; 0 where M sees nothing

@@ -75,9 +75,12 @@ class StepByStep(Protocol):
 
         Raises:
             TypeError: the score cannot be called as a `ProjectedScore`.
+            ValueError: x is in half precision, too coarse for σ: a step would round back to what it was.
             NotConvergingError: x is no longer finite, or σ does not come down.
         """
         require_score(score)
+        if x.dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(f"x: is of {x.dtype}; sample in float32, with the network under autocast")
         return self._updates(score, x, phi, generator) if len(x) else iter(())
 
     def __call__(

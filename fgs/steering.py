@@ -40,7 +40,7 @@ def systematic(weights: Tensor, generator: Generator | None = None) -> Tensor:
     """
     n = len(weights)
     at = (torch.arange(n, dtype=torch.float64) + torch.rand((), dtype=torch.float64, generator=generator)) / n
-    sums = weights.double().cpu().cumsum(0)
+    sums = weights.cpu().double().cumsum(0)
     return torch.searchsorted(sums / sums[-1], at, right=True).clamp_max(n - 1).to(weights.device)
 
 

@@ -97,7 +97,7 @@ class GaussianMixture:
 
     def draw_labels(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n classes from the weights: (n,) integers."""
-        return torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        return torch.multinomial(self.weights.cpu(), n, replacement=True, generator=generator)
 
     def log_prob(self, x: Tensor, sigma: Tensor | float = 0.0) -> Tensor:
         """Return log p_σ(x), (N, d) -> (N,), at noise level σ ≥ 0, () or (N,), in the units of x.

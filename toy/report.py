@@ -18,13 +18,9 @@ from toy.learned.scores import Learned
 def save_toy(result: ToyResult, folder: Path) -> None:
     """Write samples.npz, metrics.json, figure.png, and what else belongs to the run, into an existing folder."""
     judge, config = result.judge, result.config
-    arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()} | {
-        "true": judge.true.numpy(),
-        "target": np.array(config.target),
-        "means": judge.mixture.means.numpy(),
-        "covariances": judge.mixture.covariances.numpy(),
-        "weights": judge.mixture.weights.numpy(),
-    }
+    arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()}
+    arrays |= {"true": judge.true.numpy(), "target": np.array(config.target)}
+    arrays |= {name: getattr(judge.mixture, name).numpy() for name in ("means", "covariances", "weights")}
     with atomic(folder / "samples.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
     write_text(folder / "metrics.json", json_text(result.metrics()) + "\n")
@@ -92,12 +88,8 @@ def _table(block: Block, energy: bool) -> Table:
             table.add_row(row.label, "[red]did not converge[/red]", *[""] * (len(headings) - 1))
             continue
         ratios = [row.distance_over_floor] + ([row.energy_over_floor] if row.energy_over_floor is not None else [])
-        table.add_row(
-            row.label,
-            "" if row.steps is None else f"{row.steps:.0f}",
-            f"{row.class_hit:.4f}",
-            f"{row.mean_error:+.3f}",
-            f"{row.sd:.3f}",
-            *(f"[{'green' if ratio <= 1.5 else 'yellow' if ratio <= 3 else 'red'}]{ratio:.2f}[/]" for ratio in ratios),
-        )
+        steps = "" if row.steps is None else f"{row.steps:.0f}"
+        cells = [steps, f"{row.class_hit:.4f}", f"{row.mean_error:+.3f}", f"{row.sd:.3f}"]
+        cells += [f"[{'green' if r <= 1.5 else 'yellow' if r <= 3 else 'red'}]{r:.2f}[/]" for r in ratios]
+        table.add_row(row.label, *cells)
     return table

@@ -28,7 +28,8 @@ class ExactScore:
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return σ²·score, (N, d); arguments as in `ProjectedScore`, σ required."""
         sigma = _required(sigma)
-        return (per_row(sigma, x).square() * self.mixture.score(x, sigma, phi)).to(x)
+        s = self.mixture.score(x, sigma, phi)
+        return (per_row(sigma.to(s.device), x).square() * s).to(x)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class ForcedScore:
     def __call__(self, x: Tensor, phi: Tensor | None = None, sigma: Tensor | None = None) -> Tensor:
         """Return the forced σ²·score, (N, d); arguments as in `ProjectedScore`, σ required."""
         sigma = _required(sigma)
-        s = (per_row(sigma, x).square() * self.mixture.score(x, sigma)).to(x)
+        s = ExactScore(self.mixture)(x, None, sigma)
         if phi is None:
             return s
         y = (phi[..., None, :] - self.mixture.means).norm(dim=-1).argmin(-1)

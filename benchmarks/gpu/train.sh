@@ -5,13 +5,21 @@
 #
 # DATA: folders of pictures; OUT gets tests.txt, rates.json, train.txt, and of the training its metrics and the averaged
 # weights, in half precision, in pieces of 15 MB (cat network.pt.* > network.pt). Python needs the packages of pyproject.toml
-# and pytest; nothing is installed. Without CUDA it does the same with a tiny network, to try the script.
+# and pytest; nothing is installed: that there is a package named fgs is told by a file. Without CUDA
+# it does the same with a tiny network, to try the script.
 set -uo pipefail
 data=${1:?folders of pictures} out=${2:?folder for what is found} minutes=${3:-5}
-cd "$(dirname "$0")/../.."
 mkdir -p "$out"
+out=$(realpath "$out")
+IFS=, read -ra names <<< "$data"
+folders=()
+for name in "${names[@]}"; do folders+=(--data "$(realpath "$name")"); done
+cd "$(dirname "$0")/../.."
+named=$(mktemp -d)
+mkdir "$named/fgs-0.dist-info"
+printf 'Metadata-Version: 2.1\nName: fgs\nVersion: 0\n' > "$named/fgs-0.dist-info/METADATA"
 python=${PYTHON:-python3}
-export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+export PYTHONPATH=$PWD:$named PYTHONUNBUFFERED=1
 if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
     device=cuda rates=(--preset paper --preset medium --rounds 10)
     how=(--preset paper --compile --precision bfloat16 --held-out 0.15 --minutes "$minutes")
@@ -27,9 +35,6 @@ part "rates"
 timeout 60 "$python" benchmarks/training.py "${rates[@]}" --device "$device" --json > "$out/rates.json"
 cat "$out/rates.json"
 part "training"
-folders=()
-IFS=, read -ra names <<< "$data"
-for name in "${names[@]}"; do folders+=(--data "$name"); done
 run=$(mktemp -d)/run
 "$python" -m cli train-images "${folders[@]}" --classes endless --color --device "$device" "${how[@]}" --out "$run" \
     > "$out/train.txt" 2>&1

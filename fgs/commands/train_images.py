@@ -21,7 +21,7 @@ from fgs.images.recipe import Recipe, sizes
 from fgs.images.run import Run
 from fgs.images.sources import chosen_classes, flat_classes, read_patches
 from fgs.training import CheckpointError, NotFiniteError
-from fgs.training.processes import average, is_first, process_group, restarts
+from fgs.training.processes import average, begun, is_first, process_group
 from fgs.training.scalars import require_tensorboard, scalars
 
 NAMED = 10  # flat classes that are named
@@ -82,7 +82,7 @@ def train_on_images(asked: TrainImages) -> None:
 
 def _train_together(asked: TrainImages) -> None:
     """Train the one run of all processes; nothing of it outlives this function, as the group must not end before it."""
-    resume = asked.resume or (asked.out if restarts() > 0 and (asked.out / CONFIG).exists() else None)
+    resume = asked.resume or (asked.out if begun() and (asked.out / CONFIG).exists() else None)
     try:
         run = Run.resume(resume, asked.settings) if resume else Run.start(asked.out, asked.recipe)
     except CheckpointError as error:

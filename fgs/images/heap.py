@@ -55,7 +55,7 @@ class Heap:
         cluster, pixels = self.clusters.assign(phi), (255 * x).round().to(torch.uint8).cpu()
         count = cluster.bincount(minlength=self.K)
         self._kept = (count >= min(3, int(count.max()))).nonzero()[:, 0]
-        images = {f"cluster {k + 1}": list(pixels[(cluster == k).cpu()]) for k in self._kept.tolist()}
+        images = {f"cluster {k + 1}": list(pixels[cluster == k]) for k in self._kept.tolist()}
         self.found = Found(images, self)  # the clusters, as classes
         # how many hold patches, and their NMI and purity
         self.agreement = {"clusters": len(images), "nmi": nmi(cluster, y), "purity": purity(cluster, y)}
@@ -63,7 +63,7 @@ class Heap:
     def assign(self, x: Tensor) -> Tensor:
         """Return the place of the cluster of each patch among those that are left."""
         assert self.clusters
-        return self.clusters.scores(self._features(x))[:, self._kept].argmax(1)
+        return self.clusters.scores(self._features(x))[:, self._kept].argmax(1).to(x.device)
 
     @torch.no_grad()
     def _features(self, x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from fgs.networks.unet import GuidedUNet, LabelUNet, UNet
 from fgs.noise import seeded
 from fgs.training.checkpoints import CheckpointError, read_data, save_checkpoint, save_data
 from fgs.training.devices import check_device
-from fgs.training.processes import is_first, restarts
+from fgs.training.processes import begun, is_first, note_begun
 from fgs.training.trainer import Record, Spent, Trainer
 
 SOMEWHERE = "images"  # for the folder of the images
@@ -96,12 +96,13 @@ class Run:
         recipe = recipe.on_this_machine()
         if not is_first():
             return cls(folder, recipe)._at_given_weights()
-        again = restarts() > 0  # what the attempt before has left is written over
+        again = begun()  # what the attempt before has left is written over
         if not again:
             require_free(folder)  # before much is read
         run = cls(folder, recipe)._at_given_weights()
         with nullcontext() if again else output_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            note_begun()
             run.save()
             versions = {name: version(name) for name in ("fgs", "torch", "numpy")}
             versions["python"] = platform.python_version()

@@ -43,9 +43,9 @@ def mean_distance(x: Tensor, y: Tensor, pairs: int = 2**22) -> Tensor:
     rows = max(1, pairs // y.shape[0])
     centre = y.mean(0)  # products of short vectors lose fewer digits
     x, y = x - centre, y - centre
-    total = torch.zeros((), dtype=torch.float64, device=x.device)
+    total = torch.zeros((), dtype=torch.float64)
     for first in range(0, x.shape[0], rows):  # nothing but the sum is kept, which would break the memory into pieces
-        total += torch.cdist(x[first : first + rows], y).mean(1).double().sum()
+        total += torch.cdist(x[first : first + rows], y).mean(1).cpu().double().sum()
     return total / x.shape[0]
 
 
@@ -75,7 +75,7 @@ def class_hit(log_posterior: Tensor, y: Tensor | int) -> float:
     log p(y|x) is (N, K), or anything monotone in it.
     """
     known = ~log_posterior.isnan().any(1)  # a NaN would be the largest
-    return float(((log_posterior.argmax(1) == torch.as_tensor(y)) & known).double().mean())
+    return float(((log_posterior.argmax(1) == torch.as_tensor(y)) & known).cpu().double().mean())
 
 
 def mean_and_sd(x: Tensor, mean: Tensor, u: Tensor, width: float) -> tuple[float, float]:

@@ -67,13 +67,10 @@ class TextureJudge:
             raise ValueError(f"x: the judge was fitted to {self.held_out.shape[1]} crops a class, got {len(x)} samples")
         z, reference, held_out = self.scaled(x), self.reference[y], self.held_out[y]
         floor = energy_distance(held_out[: len(x)], reference)
-        return Quality(
-            class_hit(self.classifier(z), y),
-            class_hit(self.classifier(held_out), y),
-            _ratio(energy_distance(z, reference), floor),
-            math.sqrt(_ratio(z.var(0).sum(), reference.var(0).sum())),
-            _ratio(x.std().cpu(), self.contrast[y]),
-        )
+        hit, real_hit = (class_hit(self.classifier(statistics), y) for statistics in (z, held_out))
+        diversity = math.sqrt(_ratio(z.var(0).sum(), reference.var(0).sum()))
+        distance = _ratio(energy_distance(z, reference), floor)
+        return Quality(hit, real_hit, distance, diversity, _ratio(x.std().cpu(), self.contrast[y]))
 
 
 def _ratio(measured: Tensor, real: Tensor) -> float:

@@ -137,6 +137,8 @@ class WithFeatures:
     def _visited(self, visit: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
         """Let `visit`, (name, h) -> h, see and change what the layers put out, and no longer."""
         handles, modules = [], dict(self.network.named_modules())
+        if any(getattr(m, "_compiled_call_impl", None) or hasattr(m, "_orig_mod") for m in modules.values()):
+            raise ValueError("network: is compiled, and would not see the hooks; give it as it was before")
         if unknown := [name for name in self.layers if name not in modules]:
             raise ValueError(f"layers: the network has no {unknown[0]}")
         for name in self.layers:

@@ -47,7 +47,7 @@ def save_checkpoint(path: Path, networks: Mapping[str, Network], about: Mapping[
         ValueError: a network is none of `KINDS`, or has weights that are not finite numbers in float32 or float16.
         OSError, TypeError: as in `save_data`.
     """
-    stored = {}
+    stored: dict[str, dict[str, Any]] = {}
     for name, network in networks.items():
         weights = {key: value.cpu() for key, value in network.state_dict().items()}
         stored[name] = {"kind": type(network).__name__, "settings": network.settings, "weights": weights}

@@ -28,7 +28,7 @@ def best_precision(device: str) -> str:
     as slow on others.
     """
     if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device != "cpu":
         return "float32"
     single, half = (_product_seconds(dtype) for dtype in (torch.float32, torch.bfloat16))

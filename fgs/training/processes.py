@@ -9,13 +9,14 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import distributed
-from torch.distributed import PrefixStore  # type: ignore[attr-defined]
-from torch.distributed.rendezvous import rendezvous
 from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
+
+_launch: dict[str, Any] = {}  # the store of all attempts of this launch, and which attempt this is, from 1
 
 
 @contextmanager
@@ -26,12 +27,16 @@ def process_group() -> Iterator[None]:
         return
     # the first step of an optimiser imports it, and what is imported while there is a group keeps the group for good
     import torch._dynamo
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+    from torch.distributed.rendezvous import rendezvous
 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
-    # the store outlives a failure, and holds the addresses of processes that have died
-    store = PrefixStore(f"attempt {restarts()}", store)
+    # the store outlives a failure, and holds the addresses of processes that have died; nodes that were not to blame
+    # do not count a restart, so each process counts its own
+    _launch.update(store=store, attempt=store.add(f"starts of {rank}", 1))
+    store = PrefixStore(f"attempt {_launch['attempt']}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
@@ -40,6 +45,7 @@ def process_group() -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)
         raise
     finally:
+        _launch.clear()
         # a group that something keeps has threads that now and then abort a process that exits
         gc.collect()
         distributed.destroy_process_group()
@@ -60,9 +66,16 @@ def is_first() -> bool:
     return not joined() or distributed.get_rank() == 0
 
 
-def restarts() -> int:
-    """Return how often `torchrun` has started the processes again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+def note_begun() -> None:
+    """Tell attempts that may follow this one, if it fails, that what is in the folder of the results is their own."""
+    if _launch and not begun():
+        _launch["store"].set("begun", str(_launch["attempt"]))
+
+
+def begun() -> bool:
+    """Return whether an attempt before this one, which `torchrun` has started again after a failure, has begun."""
+    store = _launch.get("store")
+    return bool(store and store.check(["begun"]) and int(store.get("begun")) < _launch["attempt"])
 
 
 def share(n: int) -> slice:

@@ -193,5 +193,5 @@ def test_several_folders_and_one_file(tmp_path):
 
 def test_pictures_are_of_whole_gray_levels():
     """Floats in [0, 1] would be divided by 255 once more."""
-    with pytest.raises(ValueError, match="^data: .*uint8"):
+    with pytest.raises(ValueError, match=r"^data: .*uint8"):
         Patches({"a": [torch.rand(1, 64, 64)]}, 16)

@@ -286,3 +286,9 @@ def test_one_phi_in_a_row_serves_samples_that_end_at_different_steps():
     one, row = (sampler(score, start(20, 4), each, torch.Generator().manual_seed(0)) for each in (phi, phi[None]))
     assert len(set(one.steps.tolist())) > 1
     assert torch.equal(one.x, row.x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_too_coarse_to_sample_in(dtype):
+    with pytest.raises(ValueError, match=rf"^x: is of {dtype}; sample in float32"):
+        SISA()(point_mass, start(2).to(dtype))

@@ -89,5 +89,5 @@ def test_settings_out_of_range():
 
 @pytest.mark.parametrize("unit", [0.0, -0.5])
 def test_a_unit_that_is_none_is_named(unit):
-    with pytest.raises(ValueError, match="^unit:"):
+    with pytest.raises(ValueError, match=r"^unit:"):
         ConstantVelocity(8, unit=unit)

@@ -135,3 +135,16 @@ def test_a_schedule_may_begin_at_no_noise_and_end_at_nothing_else():
     assert t.diff().gt(0).all()
     assert t[[0, -1]].tolist() == [0, 100]
     assert float(t[3]) == pytest.approx(50, abs=1e-3)
+
+
+@pytest.mark.parametrize("how", ["in place", "wrapped"])
+def test_a_compiled_network_is_refused(unet, how):
+    """It does not see hooks that come later, so that guidance would be lost without a word."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 1))
+    if how == "in place":
+        network.compile(backend="eager")
+    else:
+        network = torch.compile(network, backend="eager")
+    layer = "0" if how == "in place" else "_orig_mod.0"
+    with pytest.raises(ValueError, match=r"^network: is compiled"):
+        WithFeatures(lambda x, phi=None, sigma=None: network(x), network, [layer]).features(torch.rand(1, 1, 4, 4))

@@ -176,6 +176,6 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path, change):
         torch.nn.init.constant_(network.out.weight, torch.nan)
     if change == "numpy":
         about = {"loss": np.mean([1.0, 2.0])}
-    with pytest.raises(TypeError if change == "numpy" else ValueError, match="numpy|Mine|finite numbers"):
+    with pytest.raises(TypeError if change == "numpy" else ValueError, match=r"numpy|Mine|finite numbers"):
         save_checkpoint(tmp_path / "a.pt", {"score": network}, about)
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,8 @@ from torch.optim import Adam
 
 from fgs.images.recipe import Recipe
 from fgs.images.sources import read_patches
-from fgs.training.processes import average, is_first, process_group, processes, share
+from fgs.training import processes as fgs_processes
+from fgs.training.processes import average, begun, is_first, note_begun, process_group, processes, share
 from fgs.training.trainer import Trainer
 
 TINY = {"patch": 8, "batch": 8, "steps": 8, "seed": 3, "device": "cpu", "precision": "float32"}
@@ -115,3 +116,26 @@ def test_when_a_process_dies_torchrun_takes_the_run_up_again(tmp_path):
     whole, killed = state(tmp_path / "whole")["trainer"], state(tmp_path / "killed")["trainer"]
     assert killed["step"] == 300
     assert all(torch.equal(whole["network"][key], killed["network"][key]) for key in whole["network"])
+
+
+def test_an_attempt_knows_what_an_earlier_one_began(monkeypatch):
+    """Not what its own first process began a moment ago: all processes of an attempt must find the same."""
+    store = torch.distributed.HashStore()
+    found = []
+    for attempt in (1, 2):
+        monkeypatch.setattr(fgs_processes, "_launch", {"store": store, "attempt": attempt})
+        found.append(begun())
+        note_begun()
+        found.append(begun())
+    assert found == [False, False, True, True]
+
+
+@pytest.mark.slow
+def test_a_folder_of_somebody_else_is_refused_by_every_attempt(tmp_path):
+    (tmp_path / "network.pt").write_text("precious")
+    elastic = [*TORCHRUN[:3], "--max-restarts", "1", *TORCHRUN[3:]]
+    done = subprocess.run([*elastic, *map(str, QUICK), "--steps", "2", "--out", str(tmp_path)], capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr.count(b"exists and holds files") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["network.pt"]
+    assert (tmp_path / "network.pt").read_text() == "precious"

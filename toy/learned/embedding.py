@@ -34,13 +34,10 @@ class Embedding:
 
     def metrics(self) -> dict[str, Any]:
         """Everything measured, as plain numbers for JSON."""
-        metrics: dict[str, Any] = {
-            "nearest_mean_accuracy": self.accuracy,
-            "separation_ratio_worst": float(self.separation.ratio.max()),
-            "feature_distance": self.separation.between.tolist(),
-            "density_distance_exact": self.exact.tolist(),
-            "density_distance_learned": self.learned.tolist(),
-        }
+        metrics: dict[str, Any] = {"nearest_mean_accuracy": self.accuracy}
+        metrics |= {"separation_ratio_worst": float(self.separation.ratio.max())}
+        metrics |= {"feature_distance": self.separation.between.tolist()}
+        metrics |= {"density_distance_exact": self.exact.tolist(), "density_distance_learned": self.learned.tolist()}
         if len(self.centroids) > 2:
             for name, fit in zip(("exact", "learned"), self.fit(), strict=True):
                 metrics[f"euclidean_fit_{name}"] = {"r": fit.r, "A": fit.A, "B": fit.B, "B_over_A": fit.B / fit.A}
