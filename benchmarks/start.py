@@ -72,6 +72,8 @@ def draw(out: Path, path: Path) -> None:
         axis.set_xticks(MINUTES, [str(m) for m in MINUTES])
         if key != "hit":
             axis.set_yscale("log")
+            axis.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
+            axis.minorticks_off()
         axis.legend(frameon=False, fontsize=8)
     save_figure(figure, path)
 
