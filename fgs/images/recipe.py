@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from fgs import denoising
+import fgs.denoising as denoising
 from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.images.reading import Preparation
 from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_field

@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from conftest import random_mixture
 from fgs.embedding import (
@@ -163,11 +162,3 @@ def test_euclidean_fit_of_a_line_and_of_noise():
     assert fit.A <= float((d2 / phi2).median()) <= fit.B
     with pytest.raises(ValueError, match="3 classes"):
         euclidean_fit(density[:2, :2], between[:2, :2])
-
-
-def test_shares_may_be_on_the_cpu_where_features_are_not():
-    """Without that device: shapes and devices alone are followed."""
-    with FakeTensorMode():
-        phi = torch.empty(2, 3, device="cuda")
-        between = interpolate(phi[0], phi[1], torch.linspace(0, 1, 5))
-        assert (between.shape, between.device.type) == ((5, 3), "cuda")

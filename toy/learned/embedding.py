@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fgs import embedding
+import fgs.embedding as embedding
 from fgs.noise import seeded
 from toy.learned.scores import Learned
 from toy.mixture import GaussianMixture
