@@ -99,8 +99,8 @@ def test_a_light_one_alone(heading, tmp_path):
 def test_one_half_in_order(fgs, tmp_path, numbers):
     """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing.
 
-    What they leave is kept in FGS_LESSONS, if that names a folder, for the site. Their time is bounded for one core of a
-    machine without bfloat16, beside other tests, where the slowest third took 323 s; all take 218 s on two idle ones.
+    What they leave is kept in FGS_LESSONS, if that names a folder, for the site. Their time is bounded for a core of
+    a machine without bfloat16, beside other tests, where the slowest third took 323 s; all take 218 s on two idle ones.
     """
     tmp_path = Path(os.environ.get("FGS_LESSONS", tmp_path))
     code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
