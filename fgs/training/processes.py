@@ -33,9 +33,10 @@ def process_group() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
-    # the store outlives a failure, and holds the addresses of processes that have died; nodes that were not to blame
-    # do not count a restart, so each process counts its own
-    _launch.update(store=store, attempt=store.add(f"starts of {rank}", 1))
+    # the store outlives a failure, and holds the addresses of processes that have died. A node whose processes did not
+    # die counts no restart, and a process that died before it came here counts no start: one of the two has all
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    _launch.update(store=store, attempt=max(store.add(f"starts of {rank}", 1), restarts + 1))
     store = PrefixStore(f"attempt {_launch['attempt']}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size)

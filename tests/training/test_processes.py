@@ -130,6 +130,32 @@ def test_an_attempt_knows_what_an_earlier_one_began(monkeypatch):
     assert found == [False, False, True, True]
 
 
+def restarted(rank, port, counts, starts):
+    """One of two processes of a launch whose store an agent keeps: `counts` restarts by each node's own count."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    os.environ["TORCHELASTIC_RESTART_COUNT"] = str(counts[rank])
+    with process_group():
+        assert average([float(fgs_processes._launch["attempt"])]) == [starts]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("counts", "died"), [((1, 0), ()), ((1, 1), (1,))])
+def test_processes_meet_again_whoever_counted_the_failure(counts, died):
+    """A node that only waited counts no restart; a process that `died` before it joined has counted no start."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for rank in {0, 1} - set(died):
+        store.add(f"starts of {rank}", 1)
+    context = multiprocessing.spawn(restarted, (store.port, counts, 2.0), nprocs=2, join=False)
+    until = time.monotonic() + 60
+    try:
+        while not context.join(timeout=1):
+            assert time.monotonic() < until, "they wait for one another"
+    finally:
+        for process in context.processes:
+            process.kill()
+
+
 @pytest.mark.slow
 def test_a_folder_of_somebody_else_is_refused_by_every_attempt(tmp_path):
     (tmp_path / "network.pt").write_text("precious")
