@@ -40,7 +40,7 @@ def sinkhorn(scores: Tensor, epsilon: float = EPSILON, iterations: int = 1000) -
 
 
 class Clusters(NamedTuple):
-    """What a cluster is: a place in φ, whose channels all have mean 0 and variance 1 over the samples."""
+    """What a cluster is: a place in φ, whose channels all have mean 0 and variance 1 over the samples; on the CPU."""
 
     mean: Tensor  # (F,) of φ
     sd: Tensor  # (F,) its unit

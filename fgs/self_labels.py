@@ -56,6 +56,6 @@ class Assigner:
         phi = extractor.features(x, sigma)
         if self.clusters is None or not self.once:
             self.clusters = find_clusters(phi, self.K, self.clusters, generator)
-        self._of, order = self.clusters.assign(phi).cpu().sort()
+        self._of, order = self.clusters.assign(phi).sort()
         self._x, self._count = x[order], self._of.bincount(minlength=self.K)
         self._first, self._left = self._count.cumsum(0) - self._count, self.every
