@@ -1,18 +1,17 @@
-"""Many classes at once: 72 drawn at random of those that the model was trained on, and the 72 that it was not.
+"""Many classes at once: a hundred drawn at random of those that the model was trained on, and the 72 that it was not.
 
 `python benchmarks/hundred.py UNSEEN SEEN,SEEN OUT [SEED …]` samples them by φ of their pictures, as `fgs evaluate`
 does, and asks a classifier of all of them: is the class the first of its answers, is it among the first five? Apart for
-textures that are alike all over and for those that are not: by the spread of φ over a picture (Eq. 5). A seed draws
-the 72, of pictures that are not flat, the patches and the noise. Of what was never seen 60 were chosen to be unlike any
-other picture; of what was trained on nothing was chosen, so that some are alike.
+textures that are alike all over and for those that are not: by the spread of φ over a picture (Eq. 5). The same samples
+of the first 72 of the hundred are asked for among 72 as well, as many as were never seen. A seed draws the hundred, of
+pictures that are not flat, the patches and the noise. Of what was never seen 60 were chosen to be unlike any other
+picture; of what was trained on nothing was chosen, so that some are alike.
 
 `python benchmarks/hundred.py draw OUT FIGURE.png` prints and draws it.
 """
 
 import json
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -34,7 +33,8 @@ from fgs.measures import TextureJudge
 from fgs.networks import GuidedUNet
 from script import run_or_draw
 
-CLASSES, SAMPLES, FIRST = 72, 32, 5
+KINDS = {"trained on, of 100": 100, "trained on, of 72": 72, "never seen, of 72": 72}
+SAMPLES, FIRST = 32, 5
 PARTS = 3  # by spread of φ
 
 
@@ -42,40 +42,49 @@ def run(unseen: Path, seen: list[Path], out: Path, seeds: list[int]) -> None:
     """Make what is missing."""
     out.mkdir(parents=True, exist_ok=True)
     model = load_model()
-    assert isinstance(model.network, GuidedUNet)
+    network = model.network
+    assert isinstance(network, GuidedUNet)
     flat = flat_classes(patches_of(model.only(model.trained_on), seen))  # which endless classes leave out
     names = [name for name in model.trained_on if name not in flat]
     for seed in seeds:
-        chosen = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed))[:CLASSES].tolist()
-        kinds: dict[str, Callable[[], Patches]] = {
-            "trained on": partial(patches_of, model.only(tuple(sorted(names[k] for k in chosen))), seen),
-            "never seen": lambda: unseen_patches(model.recipe, unseen, model.trained_on)[0],
-        }
-        for kind, patches in kinds.items():
-            path = out / f"{kind.replace(' ', '-')}-{seed}.json"
-            if not path.exists():
-                found = measure(model.network, patches(), seed)
-                write_text(path, json_text({"kind": kind, "seed": seed, "classes": found}))
-                print(path, fmean(each["hit"] for each in found.values()), file=sys.stderr, flush=True)
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+        drawn: dict[str, Tensor] = {}
+        for kind, number in KINDS.items():
+            path = out / f"{kind.translate({32: '-', 44: None})}-{seed}.json"
+            if path.exists():
+                continue
+            of = tuple(sorted(names[k] for k in order[:number]))
+            known = kind.startswith("trained")
+            patches = patches_of(model.only(of), seen) if known else unseen_patches(model.recipe, unseen, ())[0]
+            if not set(patches.classes) <= set(drawn):
+                drawn |= sampled(network, patches, seed)
+            found = told(network, patches, torch.stack([drawn[name] for name in patches.classes]), seed)
+            write_text(path, json_text({"kind": kind, "seed": seed, "classes": found}))
+            print(path, fmean(each["hit"] for each in found.values()), file=sys.stderr, flush=True)
 
 
 @torch.no_grad()
-def measure(network: GuidedUNet, patches: Patches, seed: int) -> dict[str, Any]:
-    """Return, by class: share of samples at the first place and among the first five; the same of held-out patches."""
-    judge = fit_judge(patches, seed=seed)
-    phi = class_features(network, patches, seed=seed)
-    asked = Condition(phi.phi, *class_means(patches))
+def sampled(network: GuidedUNet, patches: Patches, seed: int) -> dict[str, Tensor]:
+    """Return samples of every class, by its name."""
+    asked = Condition(class_features(network, patches, seed=seed).phi, *class_means(patches))
     how = HowToSample(seed=seed)
     x = sample_rows(how.cast(network), asked, SAMPLES, how.build(), (patches.patch,) * 2, seed)
-    found = {}
-    for y, name in enumerate(patches.classes):
-        found[name] = {
+    return dict(zip(patches.classes, x, strict=True))
+
+
+@torch.no_grad()
+def told(network: GuidedUNet, patches: Patches, x: Tensor, seed: int) -> dict[str, Any]:
+    """Return, by class: share of samples at the first place and among the first five; the same of held-out patches."""
+    judge, phi = fit_judge(patches, seed=seed), class_features(network, patches, seed=seed)
+    return {
+        name: {
             **_places(judge, judge.scaled(x[y]), y, ""),
             **_places(judge, judge.held_out[y], y, "real_"),
             "distance": judge(x[y], y).distance,
             "spread": float(phi.spread[y]),
         }
-    return found
+        for y, name in enumerate(patches.classes)
+    }
 
 
 def _places(judge: TextureJudge, z: Tensor, y: int, what: str) -> dict[str, float]:
@@ -88,7 +97,7 @@ def draw(out: Path, path: Path) -> None:
     """Print means ± sd over seeds, by thirds of the spread of φ, and draw hits against it."""
     found = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
     figure = new_figure(9.0, 3.4)
-    for axis, kind in zip(figure.subplots(1, 2, sharey=True), ("trained on", "never seen"), strict=True):
+    for axis, kind in zip(figure.subplots(1, len(KINDS), sharey=True), KINDS, strict=True):
         of = [list(each["classes"].values()) for each in found if each["kind"] == kind]
         if not of:
             continue
@@ -101,7 +110,7 @@ def draw(out: Path, path: Path) -> None:
         axis.plot([e["spread"] for e in each], [e["hit"] for e in each], "o", ms=3, color=CLASS_COLOURS[2])
         axis.set(
             xscale="log",
-            title=f"{kind}: {len(of[0])} classes at once",
+            title=kind,
             xlabel="spread of φ over the picture",
             ylim=(-0.03, 1.03),
         )

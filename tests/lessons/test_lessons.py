@@ -95,9 +95,9 @@ def test_a_light_one_alone(heading, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("numbers", [range(1, 9), range(9, 13), range(13, 20)])
-def test_one_half_in_order(fgs, tmp_path, numbers):
-    """In one process, as `fgs lessons` has them, warnings being errors; the two halves share nothing.
+@pytest.mark.parametrize("numbers", [range(1, 11), range(11, 14), range(14, 20)])
+def test_one_third_in_order(fgs, tmp_path, numbers):
+    """In one process, as `fgs lessons` has them, warnings being errors. Thirds take about equally long.
 
     What they leave is kept in FGS_LESSONS, if that names a folder, for the site.
     """
