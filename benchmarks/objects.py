@@ -152,15 +152,15 @@ def _distance(x: Tensor, real: Tensor) -> float:
 
 
 def concentration(network: GuidedUNet, patches: Patches) -> dict[str, Any]:
-    """Measure φ of held-out images block by block (Fig. 15): share nearest to their own centroid, and Eq. 5."""
+    """Measure φ of held-out images block by block (Fig. 15): share nearest to φ_y of those trained on, and Eq. 5."""
     phi = [torch.split(network.features(x_y), network.widths, dim=1) for x_y in _held_out(patches)]
+    targets = torch.split(class_features(network, patches).phi, network.widths, dim=1)
     found: dict[str, Any] = {"nearest": [], "eq5": []}
     for block in range(len(network.widths)):
         of_class = [phi_y[block] for phi_y in phi]
-        centroids = torch.stack([phi_y.mean(0) for phi_y in of_class])
-        hits = [(nearest_mean(phi_y, centroids) == y).float().mean() for y, phi_y in enumerate(of_class)]
+        hits = [(nearest_mean(phi_y, targets[block]) == y).float().mean() for y, phi_y in enumerate(of_class)]
         found["nearest"].append(float(torch.stack(hits).mean()))
-        found["eq5"].append(float(separation(of_class).ratio.max()))
+        found["eq5"].append(float(separation(of_class, targets[block]).ratio.max()))
     return found
 
 

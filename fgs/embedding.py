@@ -50,12 +50,13 @@ class Separation(NamedTuple):
         return (self.within / self.between).fill_diagonal_(0)
 
 
-def separation(features: Sequence[Tensor]) -> Separation:
-    """Measure Eq. 5 on the features (n_y, F) of every class."""
-    centroids = torch.stack([phi.mean(0) for phi in features])
+def separation(features: Sequence[Tensor], centroids: Tensor | None = None) -> Separation:
+    """Measure Eq. 5 on the features (n_y, F) of every class: φ_y are their means, or those of others (K, F)."""
+    centroids = torch.stack([phi.mean(0) for phi in features]) if centroids is None else centroids
     offsets = centroids[:, None] - centroids  # (K, K, F): φ_y − φ_y'
     directions = torch.nn.functional.normalize(offsets, dim=2)
-    within = [((phi.mean(0) - phi) @ d.T).square().mean(0) for phi, d in zip(features, directions, strict=True)]
+    ways = zip(centroids, features, directions, strict=True)
+    within = [((mean - phi) @ d.T).square().mean(0) for mean, phi, d in ways]
     return Separation(offsets.square().sum(2), torch.stack(within))
 
 

@@ -122,7 +122,7 @@ class ToyConfig:
         try:
             if self.sampler == "velocity":
                 variance = mixture.covariances.diagonal(dim1=1, dim2=2) + (mixture.means - mixture.centre).square()
-                size = float((mixture.weights @ variance).sum().sqrt())
+                size = float((mixture.weights @ variance).mean().sqrt())
                 return ConstantVelocity(self.calls or CALLS, sigma_0, sigma_inf, unit=size)
             if self.calls:
                 return MultiStep(self.calls, self.beta, sigma_0, sigma_inf)

@@ -51,9 +51,7 @@ def release_level(mixture: GaussianMixture, y: int, beta: float) -> float:
     others = torch.arange(mixture.K) != y
     D = (mixture.means[others] - mixture.means[y]).norm(dim=1) / width  # all lengths in units of λ
     log_odds = (mixture.weights[y] / mixture.weights[others]).log()
-
-    nearest = float(D.min())
-    highest = math.log10(max(1.0, nearest / 3))
+    highest = math.log10(max(1.0, float(D.min()) / 3))
     released = torch.logspace(highest, -1, 200, dtype=torch.float64)  # candidates σ_c; of equals the first
     sigma = released[:, None] * torch.logspace(0, -2, 100, dtype=torch.float64)  # from each of them down
     v = 1 + sigma**2

@@ -16,22 +16,22 @@ LEVELS, PROBES = 16, 8  # noise levels and patches a class for the density dista
 
 @torch.no_grad()
 def concentration(subject: Subject) -> Found:
-    """Eq. 5 by layer (Fig. 4): spread towards the other class ÷ distance of the centroids, and the nearest centroid."""
-    network, patches = subject.model.network, subject.patches
+    """Eq. 5 by layer (Fig. 4): spread about φ_y towards another class ÷ distance of the two, and the nearest φ_y."""
+    network, patches, targets = subject.model.network, subject.patches, subject.model.targets
     assert isinstance(network, GuidedUNet)
+    assert targets is not None  # of other patches than those that are sorted
     classes = range(len(patches.classes))
     features = [network.features(patches.held_out_crops(y, FEATURES, seeded(0, y))) for y in classes]
-    layers = [torch.split(part, network.widths, dim=1) for part in features]
+    layers = [torch.split(part, network.widths, dim=1) for part in (targets, *features)]
     by_layer: Found = {}
     levels = range(1, network.settings["levels"] + 1)
     names = [*(f"encoder {k}" for k in levels), "middle", *(f"decoder {k}" for k in levels[:-1]), "all"]
     for number, name in enumerate(names):
-        phi = features if name == "all" else [part[number] for part in layers]
-        ratio = separation(phi).ratio[~torch.eye(len(phi), dtype=torch.bool)]
-        centroids = torch.stack([part.mean(0) for part in phi])
+        centroids, *phi = (targets, *features) if name == "all" else [part[number] for part in layers]
+        ratio = separation(phi, centroids).ratio[~torch.eye(len(phi), dtype=torch.bool)]
         hits = torch.cat([nearest_mean(part, centroids) == y for y, part in enumerate(phi)])
         by_layer[name] = {
-            "ratio_median": float(ratio.median()),
+            "ratio_median": float(ratio.quantile(0.5)),
             "ratio_worst": float(ratio.max()),
             "nearest_centroid": float(hits.double().mean()),
         }

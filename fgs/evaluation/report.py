@@ -80,8 +80,8 @@ def _denoising(found: Found) -> Section:
 def _concentration(found: Found) -> Section:
     header = ["block", "ratio, median pair", "ratio, worst pair", "nearest centroid"]
     text = (
-        "Variance of φ(x) within a class, along the line to another class, over the squared distance of the centroids: "
-        "under 1, they are apart. Last column: share of held-out patches whose φ is nearest to that of their class."
+        "Spread of φ of held-out patches about φ_y, along the line to another class, over the squared distance of the "
+        "two: under 1, they are apart. Last column: share of these patches whose φ is nearest to that of their class."
     )
     rows = [[name, *layer.values()] for name, layer in found["layers"].items()]
     return Section("Concentration and separation (Fig. 4)", text, "Eq. 5 by block", [[header, *rows]])

@@ -114,7 +114,7 @@ def summarise(classes: Mapping[str, Mapping[str, float]]) -> dict[str, float | N
     return {
         "hit": over("hit", torch.mean),
         "real_hit": over("real_hit", torch.mean),
-        "distance_median": over("distance", torch.median),
+        "distance_median": over("distance", lambda values: values.quantile(0.5)),
         "distance_nine_tenths": over("distance", lambda values: values.quantile(0.9)),
         "distance_worst": over("distance", torch.max),
         "diversity_least": over("diversity", torch.min),

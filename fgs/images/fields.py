@@ -15,7 +15,7 @@ Field = Callable[[int, float, float, Generator], Tensor]
 Spectrum = Callable[[Tensor, Tensor], Tensor]
 """Frequencies along and across the angle, in cycles a pixel -> amplitudes, up to a factor."""
 
-MARKS = 64  # random marks of cells come from a table of this many by as many, repeated
+MARKS = 64  # cells along the table of random marks of a field of up to 767 pixels; a larger one has more
 
 
 def _gaussian(n: int, angle: float, spectrum: Spectrum, g: Generator) -> Tensor:
@@ -66,9 +66,14 @@ def _coordinates(n: int, angle: float, g: Generator) -> tuple[Tensor, Tensor]:
     return c * column + s * row + u0, c * row - s * column + v0
 
 
+def _table(marks: int, n: int, g: Generator) -> Tensor:
+    """Draw the random marks of so many cells that none comes twice in n pixels: (marks, cells, cells)."""
+    return torch.rand(marks, *(MARKS * max(1, n // 256 - 1),) * 2, generator=g)
+
+
 def _marks(i: Tensor, j: Tensor, table: Tensor) -> Tensor:
     """Return the random marks in [0, 1] of the cells (i, j), (marks, n, n)."""
-    return table[:, i.long() % MARKS, j.long() % MARKS]
+    return table[:, i.long() % table.shape[1], j.long() % table.shape[1]]
 
 
 def _scatter(u: Tensor, v: Tensor, g: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -77,7 +82,7 @@ def _scatter(u: Tensor, v: Tensor, g: Generator) -> Iterator[tuple[Tensor, Tenso
     Yields:
         The offsets from the point along u and v, (n, n) each, and its four marks in [0, 1], (4, n, n).
     """
-    table = torch.rand(6, MARKS, MARKS, generator=g)
+    table = _table(6, len(u), g)
     for di, dj in product((-1, 0, 1), repeat=2):
         i, j = u.floor() + di, v.floor() + dj
         marks = _marks(i, j, table)
@@ -129,7 +134,7 @@ def _blocks(n: int, sizes: tuple[float, float], shift: float, angle: float, g: G
     u, v = _coordinates(n, angle, g)
     row = (v / sizes[1]).floor()
     a, b = u / sizes[0] + shift * row, v / sizes[1] - row
-    gray = _marks(row, a.floor(), torch.rand(1, MARKS, MARKS, generator=g))[0]
+    gray = _marks(row, a.floor(), _table(1, n, g))[0]
     joint = torch.minimum(sizes[0] * (0.5 - (a - a.floor() - 0.5).abs()), sizes[1] * (0.5 - (b - 0.5).abs()))
     return torch.where(joint > 0.07 * min(sizes), 0.45 + 0.55 * gray, 0.0)
 
@@ -163,7 +168,7 @@ def _scales(n: int, scale: float, angle: float, g: Generator) -> Tensor:
         row = (2 * v).floor() - step
         a = u + 0.5 * (row % 2)
         r = (a - a.floor() - 0.5).hypot(v - row / 2)
-        mark = _marks(row, a.floor(), torch.rand(1, MARKS, MARKS, generator=g))[0]
+        mark = _marks(row, a.floor(), _table(1, n, g))[0]
         gray = torch.where(r < 0.6, (0.5 + 0.5 * mark) * (1 - (r / 0.6) ** 4), gray)
     return gray
 

@@ -162,10 +162,11 @@ class Run:
             OSError: a file cannot be written; those before are kept.
         """
         saved = self.trainer.seconds
+        of_a_leg = CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4  # φ of many classes takes long
         for record in self.trainer.run():
             self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
             checks = sum(line.get("leg", 1) == len(self.legs) for line in self.metrics)
-            if record.progress >= min(1.0, (checks + 1) / self._checks):
+            if record.progress >= min(1.0, (checks + 1) / of_a_leg):
                 self._check(record.step, record.seconds)
                 saved = record.seconds
             elif record.seconds - saved > PAUSE:
@@ -204,11 +205,6 @@ class Run:
         averaged = self.trainer.ema
         assert isinstance(averaged, UNet)
         return averaged
-
-    @property
-    def _checks(self) -> int:
-        """How many checks a leg has; one that computes φ of many classes takes long."""
-        return CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4
 
     @cached_property
     def _means(self) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,13 @@
 """Where sampling of images starts, and what is between two conditions."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from fgs.images.conditions import Condition, sample_rows
+from fgs.composition import AllOf, AnyOf
+from fgs.images.conditions import Condition, sample_composed, sample_rows
 from fgs.noise import known_schedule
 from fgs.sampling import SISA
 
@@ -63,3 +65,31 @@ def test_between_two_rows_lie_both_means():
     assert between.phi.tolist() == [[0.0, 2.0], [0.25, 2.5], [1.0, 4.0]]
     assert between.mean.flatten().tolist() == pytest.approx([0.2, 0.3, 0.6])
     assert between.mean.shape == (3, 1, 1, 1)
+
+
+class Told(AnyOf):
+    """Keeps what it is asked to start from, which is also where it ends."""
+
+    def iterate(self, score, x, phi, generator):
+        self.seen.append((score, x))
+        yield SimpleNamespace(x=x)
+
+
+def test_or_starts_from_the_densities_of_the_noisy_classes():
+    means = torch.rand(3, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    sampler = Told(4, 1.0, 0.01)
+    object.__setattr__(sampler, "seen", [])
+    sample_composed(gaussian_class, Condition(None, means), 9, sampler, (SIDE, SIDE))
+    ((score, x),) = sampler.seen
+    exact = torch.stack([torch.distributions.Normal(m, 1.0).log_prob(x).flatten(1).sum(1) for m in means])
+    torch.testing.assert_close(score.log_p - score.log_p[:1], exact - exact[:1], rtol=1e-4, atol=1e-4)
+    starts = torch.stack([x[k::3].mean() for k in range(3)])  # each around the mean of one of them
+    torch.testing.assert_close(starts, means.flatten(), rtol=0, atol=4 / SIDE / math.sqrt(3))
+
+
+def test_and_starts_around_the_mean_of_all():
+    means = torch.tensor([0.2, 0.8]).reshape(2, 1, 1, 1)
+    condition = Condition(None, means)
+    sampler = AllOf(1, 1e-3, 0.9e-3)
+    still = sample_composed(lambda x, phi, sigma: 0 * x, condition, 6, sampler, (SIDE, SIDE))
+    torch.testing.assert_close(still.mean((2, 3, 4)), torch.full((1, 6), 0.5), rtol=0, atol=1e-2)

@@ -131,3 +131,26 @@ def test_some_batches_show_x_of_twice_the_size_of_x_prime_and_of_the_same_class(
     assert large == pytest.approx(120, abs=4 * math.sqrt(400 * 0.3 * 0.7))
     assert len(levels) == 15
     assert all(Endless([noise(k, size=39)], 16, twice=0.9).pairs(4, seeded(k))[0].shape[-1] == 16 for k in range(9))
+
+
+def test_changes_of_colour_have_the_sizes_that_they_should():
+    """Contrast within e^(±.5), one in seven colourless, chroma turned with the hues, a cast that leaves the gray."""
+    picture = noise(2, 3)
+    picture[0] //= 2  # so that there is a chroma to be turned
+    stream = Endless([picture], 16, variation=Variation(scales=(1,)))
+    level, (matrix, offset), _ = stream._classes(4000, seeded(3), stream.roomy[1])
+    mean = stream.mean[level]
+    contrast = matrix.sum(2).mean(1).abs()  # hues keep gray, so that a row of a turn sums to 1
+    assert contrast.log().abs().max() <= 0.5 + 1e-4
+    assert contrast.log().std() == pytest.approx(0.5 / math.sqrt(3), rel=0.05)  # uniform
+    colourless = (matrix - matrix.mean((1, 2), keepdim=True)).abs().amax((1, 2)) < 1e-5
+    assert colourless.double().mean() == pytest.approx(1 / 7, abs=4 * math.sqrt(6 / 49 / 4000))
+    changed = (matrix @ mean[:, :, None])[:, :, 0] + offset
+    gray = changed.mean(1, keepdim=True)
+    assert (gray[:, 0] - mean.mean(1)).abs().max() <= 0.15 + 1e-5
+    turn = matrix / matrix.sum(2).mean(1)[:, None, None]
+    turned = (turn @ (mean - mean.mean(1, keepdim=True))[:, :, None])[:, :, 0]
+    assert turned.std(0).max() > 0.05
+    cast = changed - gray - turned
+    assert cast.std() == pytest.approx(0.06 * math.sqrt(2 / 3), rel=0.05)
+    assert cast.mean(0).abs().max() < 4 * 0.06 / math.sqrt(4000)

@@ -7,6 +7,7 @@ import torch
 
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
 from fgs.images.patches import Patches
+from fgs.noise import seeded
 
 GRAYS = (51, 128, 204)
 
@@ -76,3 +77,18 @@ def test_nearest_centroids(patches):
     centroids, spread = class_features(Flat(), patches)
     torch.testing.assert_close(spread, torch.zeros(3), rtol=0, atol=1e-4)
     torch.testing.assert_close(centroids[:, 0], torch.tensor(GRAYS) / 255)
+
+
+def test_the_spread_is_over_all_channels_in_units_of_their_sd_over_classes(patches):
+    """φ of two channels that scatter by known amounts; the unit is the sd of centroids."""
+    sds = torch.tensor([[0.1, 2.0], [0.2, 1.0], [0.4, 3.0]])
+
+    class Scattered:
+        def features(self, x, sigma=None):
+            y = (x.mean((1, 2, 3))[:, None] - torch.tensor(GRAYS) / 255).abs().argmin(1)
+            means = torch.tensor([[0.0, 50.0], [5.0, 0.0], [20.0, 90.0]])
+            return means[y] + sds[y] * torch.randn(len(x), 2, generator=seeded(0))
+
+    centroids, spread = class_features(Scattered(), patches, n=4000)
+    expected = (sds / centroids.std(0, correction=0)).square().sum(1).sqrt()
+    torch.testing.assert_close(spread, expected, rtol=5 / math.sqrt(2 * 4000), atol=0)

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from fgs.images.fields import FAMILIES
+from fgs.images.patches import Patches
 from fgs.images.synthetic import draw_textures
+from fgs.measures.copies import largest_correlation
 from fgs.noise import seeded
 
 
@@ -69,3 +71,13 @@ def test_families_are_stationary(family):
 def test_a_count_below_one_is_refused():
     with pytest.raises(ValueError, match="classes"):
         draw_textures(0)
+
+
+def test_a_large_picture_does_not_come_again_within_itself():
+    """What is held out is no more like what is trained on than another picture of the texture is."""
+    (needles,) = (texture for texture in draw_textures() if texture.family == "needles")
+    first, second = (needles(512, seeded(k)).float().mean(0, keepdim=True).round().to(torch.uint8) for k in range(2))
+    patches = Patches({"first": [first], "second": [second]}, 32)
+    x = patches.held_out_crops(0, 24, seeded(5))
+    own, other = (largest_correlation(x, patches.training_regions(y)).median() for y in range(2))
+    assert own < other + 0.1

@@ -90,3 +90,12 @@ def test_held_out_crops_lie_where_nothing_was_trained_on(patches):
     assert crops.min() * 255 >= 191.5
     assert len(crops.flatten(1).unique(dim=0)) > 40
     assert halves.training(0, 500, seeded(0)).max() < crops.min()
+
+
+def test_diversity_is_a_ratio_of_sds(judge, patches, monkeypatch):
+    """Statistics that deviate half as much from their mean have half of the diversity."""
+    for y in range(6):
+        mean = judge.reference[y].mean(0)
+        narrow = mean + 0.5 * (judge.reference[y] - mean)
+        monkeypatch.setattr(type(judge), "scaled", lambda self, x, narrow=narrow: narrow)
+        assert judge(patches.training(y, N, seeded(7, y)), y).diversity == pytest.approx(0.5, rel=1e-6)

@@ -115,3 +115,9 @@ def test_textures_are_told_apart():
     classifier = LinearClassifier.fit(*draw(0))
     statistics, y = draw(1)
     assert float((classifier(statistics).argmax(1) == y).double().mean()) > 0.95
+
+
+def test_luma_has_its_shares_of_red_green_and_blue():
+    primaries = torch.eye(3)[:, :, None, None].expand(3, 3, 20, 20)
+    luma = texture_statistics(primaries)[:, 0]
+    torch.testing.assert_close(luma, luma.new_tensor([0.299, 0.587, 0.114]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from fgs.clusters import find_clusters, sinkhorn
+from fgs.clusters import _scores, find_clusters, sinkhorn
 from fgs.noise import seeded
 from fgs.self_labels import Assigner
 
@@ -183,3 +183,9 @@ def test_a_cluster_of_one_is_its_own_partner():
     x, x_prime = Assigner(lambda n, generator: bank, 2, size=3).pairs(60, _Itself(), generator=seeded(0))
     assert torch.equal(x[x == 5], x_prime[x == 5])
     assert not (x == x_prime)[x < 5].any()
+
+
+def test_scores_are_half_the_mean_square_over_channels():
+    z, prototypes = scores_of(4, 3, seed=1), scores_of(2, 3, seed=2)
+    expected = [[-float((a - c).square().mean()) / 2 for c in prototypes] for a in z]
+    torch.testing.assert_close(_scores(z, prototypes), torch.tensor(expected, dtype=torch.float64))

@@ -202,3 +202,10 @@ def test_a_million_samples_in_bounded_memory_and_linear_time():
     assert hit > 0.99
     assert large < 15 * small
     assert grown < 700_000  # KiB; the sets themselves are 10 × 8 MB
+
+
+@pytest.mark.parametrize("dim", [1, 2, 64])
+def test_the_unit_of_the_constant_velocity_path_is_a_sd_of_one_coordinate(dim):
+    """As σ is the noise of one: for a single Gaussian λ, whatever the dimension."""
+    config = ToyConfig(components=1, dim=dim, sampler="velocity")
+    assert config.build_sampler(config.build_mixture()).unit == pytest.approx(config.std)

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.optimize import brentq, minimize_scalar
 
 from conftest import random_mixture
 from fgs.protocols import FeatureExtractor, ProjectedScore
@@ -147,3 +149,44 @@ def test_forcing_keeps_the_precision_of_x():
     score = ForcedScore(mixture, separation_gain(mixture, 0.5), 10.0)
     x = torch.zeros(3, 1)
     assert score(x, mixture.means[0], torch.tensor(0.5)).dtype == x.dtype
+
+
+def cost(mixture, released, beta):
+    """W1 lost by a release at σ = `released`, in λ, by quadrature and with borders by root finding."""
+    D = float((mixture.means[1] - mixture.means[0]).norm())
+
+    def variance(sigma):  # of the class within the mixture's flow, by its differential equation
+        v, v_c = WIDTH**2 + sigma**2, WIDTH**2 + released**2
+        kept = (1 - beta) / (4 - beta)
+        return v * (1 - (1 - kept) * (v / v_c) ** (1 / beta - 1))
+
+    def border(sigma):  # where p(0|x) = p(1|x), on the way from m_0 to m_1
+        v = WIDTH**2 + sigma**2
+        odds = float((mixture.weights[0] / mixture.weights[1]).log())
+        return brentq(lambda t: ((D - t) ** 2 - t**2) / (2 * v) + odds, -50 * D, 50 * D)
+
+    def rate(sigma):  # of crossings, ½φ(z)z a relaxation, dτ = (1/β − 1)·½dlog v
+        z = max(0.0, border(sigma) / math.sqrt(variance(sigma)))
+        relaxations = (1 / beta - 1) * sigma / (WIDTH**2 + sigma**2)
+        return 0.5 * z * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * relaxations
+
+    end = released / 100
+    leak = D * quad(rate, end, released, limit=200)[0]
+    gaussian = wasserstein_of_gaussians(math.sqrt(variance(end)), math.sqrt(WIDTH**2 + end**2))
+    return (leak + gaussian) / WIDTH
+
+
+def wasserstein_of_gaussians(a, b):
+    """∫|F_a⁻¹ − F_b⁻¹| of N(0, a²) and N(0, b²)."""
+    return quad(lambda z: abs(a - b) * abs(z) * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), -9, 9)[0]
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]])
+@pytest.mark.parametrize(("separation", "beta"), [(5, 0.15), (6, 0.3)])
+def test_the_release_level_costs_the_least(separation, beta, weights):
+    """Within half a step of the levels it chooses from, which are 1.5 % apart."""
+    mixture = line(separation, weights=weights)
+    chosen = release_level(mixture, 0, beta)
+    bounds = math.log(chosen) - 0.3, math.log(chosen) + 0.3
+    best = minimize_scalar(lambda level: cost(mixture, math.exp(level), beta), bounds=bounds, options={"xatol": 1e-4})
+    assert chosen == pytest.approx(math.exp(best.x), rel=0.01)
