@@ -108,12 +108,9 @@ def draw(out: Path, path: Path) -> None:
             _print(kind, f"third {part + 1} by spread", thirds)
         each = [each for classes in of for each in classes]
         axis.plot([e["spread"] for e in each], [e["hit"] for e in each], "o", ms=3, color=CLASS_COLOURS[2])
-        axis.set(
-            xscale="log",
-            title=kind,
-            xlabel="spread of φ over the picture",
-            ylim=(-0.03, 1.03),
-        )
+        axis.set(xscale="log", title=kind, xlabel="spread of φ over the picture", ylim=(-0.03, 1.03))
+        axis.set_xticks((5, 10, 20, 40), ("5", "10", "20", "40"))
+        axis.minorticks_off()
     figure.axes[0].set_ylabel("share of samples told as their class")
     save_figure(figure, path)
 
