@@ -6,19 +6,17 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
-from statistics import median
 
 import matplotlib
 import pytest
-import torch
 
 import fgs
 import toy
 from conftest import flags_of
 from fgs.commands import curriculum
 from fgs.commands.curriculum import headings
-from fgs.few_steps import MultiStep
 from lesson import RECORD, Lesson, code_of, fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -97,15 +95,6 @@ def test_a_light_one_alone(heading, tmp_path):
     check_alone(heading, tmp_path, run_alone(heading, tmp_path))
 
 
-def step_seconds():
-    """Seconds of a training step of lesson 10's network, median of five: what a lesson takes is a ratio to this."""
-    means = toy.means_on_line(K=2, d=64, spacing=1.4)
-    mixture = toy.GaussianMixture(torch.full((2,), 0.5).double(), means, toy.rank1_covariances(means, std=0.1))
-    sampler = MultiStep(10, 0.2, *toy.noise_range(mixture, h=0.1))
-    runs = [toy.learn(mixture, sampler, toy.Learning(training_steps=40), names=("guided",)) for _ in range(6)]
-    return median(run.training["guided"]["seconds"] for run in runs[1:]) / 40  # the first one imports
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("numbers", [range(1, 11), range(11, 14), range(14, 20)])
 def test_one_third_in_order(fgs, tmp_path, numbers):
@@ -114,10 +103,10 @@ def test_one_third_in_order(fgs, tmp_path, numbers):
     What they leave is kept in FGS_LESSONS, if that names a folder, for the site.
     """
     tmp_path = Path(os.environ.get("FGS_LESSONS", tmp_path))
-    before = step_seconds()
+    begun = time.process_time()  # seconds of this process: what else runs on the machine is not the lessons' doing
     code, out, err = fgs("lessons", *numbers, "--out", tmp_path, "--json")
+    spent = time.process_time() - begun
     assert code == 0, err
-    step = (before + step_seconds()) / 2
     lessons = json.loads(out)["lessons"]
     assert [lesson["lesson"] for lesson in lessons if lesson["held"]] == list(numbers)
     for lesson in lessons:
@@ -125,9 +114,8 @@ def test_one_third_in_order(fgs, tmp_path, numbers):
         assert all(
             (tmp_path / LESSONS[lesson["lesson"] - 1].name / name).stat().st_size > 5000 for name in lesson["figures"]
         )
-    steps = sum(lesson["seconds"] for lesson in lessons) / step
-    print(f"in all as long as {steps:.0f} training steps of {1000 * step:.1f} ms")
-    assert steps < 14_500  # 300 s on the slowest machine tried, of 20.7 ms a step; some 100 s on one of 7 ms
+    print(f"seconds of CPU: {spent:.1f}")
+    assert spent < 300
 
 
 LESSON = '''"""Lesson {number}: Numbers.
