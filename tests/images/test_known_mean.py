@@ -51,3 +51,16 @@ def test_samples_have_the_mean_and_covariance_of_the_class():
     floor = two_sample_floor(energy_distance, sets)
     assert energy_distance(means["held"], sets[0]) < 2.5 * floor
     assert energy_distance(means["left"], sets[0]) > 20 * floor
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1e-9, 0.1])
+def test_of_a_gray_class_without_noise_too(sigma):
+    """Σ_y of a class of gray images has rank 1, so that without noise there is nothing to divide by."""
+    x = torch.rand(2, 3, 4, 4, generator=seeded(0))
+    gray = torch.full((2, 3, 3), 0.25)
+    phi = KnownMean.target(torch.zeros(2, 1), MEAN.expand(2, -1, -1, -1), gray)
+    s = KnownMean(around)(x, phi, torch.tensor(sigma)).mean((2, 3))
+    away = MEAN[:, :, 0, 0] - x.mean((2, 3))
+    shared = away.mean(1, keepdim=True)  # along (1, 1, 1) the variance is .75, across it there is none but the noise's
+    expected = sigma**2 / (0.75 + sigma**2) * shared + (sigma**2 > 1e-12) * (away - shared)
+    torch.testing.assert_close(s, expected, atol=1e-5, rtol=1e-4)
