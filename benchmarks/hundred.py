@@ -50,7 +50,7 @@ def run(unseen: Path, seen: list[Path], out: Path, seeds: list[int]) -> None:
         order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
         drawn: dict[str, Tensor] = {}
         for kind, number in KINDS.items():
-            path = out / f"{kind.translate({32: '-', 44: None})}-{seed}.json"
+            path = out / f"{kind.replace(',', '').replace(' ', '-')}-{seed}.json"
             if path.exists():
                 continue
             of = tuple(sorted(names[k] for k in order[:number]))
