@@ -1,5 +1,6 @@
 """The command line: which commands there are. What they do stands in `fgs.commands` and `toy.command`."""
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -42,12 +43,22 @@ def main() -> NoReturn:
     """Run the command line; an error is one line on stderr, exit code 2 for wrong usage, 1 for a failed run."""
     warnings.showwarning = lambda message, *rest: print(f"fgs: warning: {message}", file=sys.stderr)
     try:
-        sys.exit(app(prog_name="fgs", standalone_mode=False))
+        code = app(prog_name="fgs", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # typer's usage errors, in every version of it
+        if hasattr(error, "format_message"):  # typer's usage errors, in every version of it
+            print(f"fgs: {' '.join(error.format_message().split())} (fgs --help lists the options)", file=sys.stderr)
+            sys.exit(2)
+        spent = isinstance(error, RuntimeError) and any(word in str(error) for word in ("alloc", "linalg"))
+        if not spent and not isinstance(error, OSError | MemoryError | ArithmeticError):
             raise
-        print(f"fgs: {' '.join(error.format_message().split())} (fgs --help lists the options)", file=sys.stderr)
-        sys.exit(2)
+        print(f"fgs: failed: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # what cannot be written is not tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _print_version(asked: bool) -> None:

@@ -17,7 +17,7 @@ from fgs.common.files import write_text
 from fgs.common.text import json_text
 from fgs.evaluation import samples
 from fgs.evaluation.denoising import Found, Subject
-from fgs.figures import scatter
+from fgs.figures import new_figure, save_figure
 from fgs.guidance import Released
 from fgs.images.model import load_model
 from fgs.images.samplers import HowToSample
@@ -84,9 +84,11 @@ def release(judged: samples.Judged) -> Found:
     distances = torch.cdist(model.targets, model.targets).fill_diagonal_(torch.inf).min(1).values.tolist()
     points = [(d, f) for d, f in zip(distances, free, strict=True) if f is not None]
     r = float(torch.corrcoef(torch.tensor(points).T)[0, 1].nan_to_num()) if len(points) > 1 else 0.0
-    labels = ("distance of φ to the nearest other class", "largest σ at which to let go")
-    if points:
-        scatter(points, {}, labels, judged.subject.folder / "release.png", "linear")
+    figure = new_figure(5.6, 3.8)
+    axes = figure.subplots()
+    axes.plot([d for d, _ in points], [f for _, f in points], "o", color="#0072B2", ms=4, mec="white", mew=0.3)
+    axes.set(xlabel="distance of φ to the nearest other class", ylabel="largest σ at which to let go")
+    save_figure(figure, judged.subject.folder / "release.png")
     return {"classes": dict(zip(model.classes, free, strict=True)), "nearest": distances, "r": r} | {
         "hits": {f"{level:g}": row for level, row in hits.items()}
     }

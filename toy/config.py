@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-import torch
-
 from fgs.common.options import Option, at_least, check_choices, positive, require
 from fgs.few_steps import MultiStep
 from fgs.noise import NoiseEstimate, known_schedule, per_sample, pooled, seeded
@@ -50,9 +48,7 @@ class ToyConfig:
     dim: Annotated[int, _mixture("Dimension d of x.")] = 1
     separation: Annotated[float, _mixture("Distance of neighbouring means, in units of λ.")] = 10.0
     std: Annotated[float, _mixture("λ, the sd of one class.")] = 0.1
-    weights: Annotated[
-        tuple[float, ...] | None, _mixture("K of sum 1, as .9,.1; equal if left out.", typed=str, read=_numbers)
-    ] = None
+    weights: Annotated[tuple[float, ...] | None, _mixture("K, as .9,.1, or equal.", typed=str, read=_numbers)] = None
     means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", "line|random")] = "line"
     covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ, u to the nearest mean.", "isotropic|rank1")] = "isotropic"
     target: Annotated[int, _mixture("The class to sample, from 0.")] = 0
@@ -61,12 +57,8 @@ class ToyConfig:
     seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
     beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
-    calls: Annotated[
-        int | None, _sampler(f"Sample in so many calls, by multi-step instead of SISA; {CALLS} if there are networks.")
-    ] = None
-    sampler: Annotated[
-        str, _sampler("What spends the calls; velocity, flow matching's, has β = 1.", "multi-step|velocity")
-    ] = "multi-step"
+    calls: Annotated[int | None, _sampler(f"Calls, instead of SISA's steps; {CALLS} where networks are called.")] = None
+    sampler: Annotated[str, _sampler("What spends the calls, instead of SISA.", "multi-step|velocity")] = "multi-step"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None
@@ -106,12 +98,10 @@ class ToyConfig:
         """
         K, d, spacing = self.components, self.dim, self.separation * self.std
         require(self, "target", self.target < K, f"must lie in 0 … {K - 1} (components − 1)")
-        if self.means == "line":
-            means = means_on_line(K, d, spacing)
-        else:
-            means = random_means(K, d, spacing, seeded(self.seed, MEANS))
+        g = seeded(self.seed, MEANS)
+        means = means_on_line(K, d, spacing) if self.means == "line" else random_means(K, d, spacing, g)
         weights = self.weights or (1 / K,) * K
-        return GaussianMixture(torch.tensor(weights).to(means), means, COVARIANCES[self.covariance](means, self.std))
+        return GaussianMixture(means.new_tensor(weights), means, COVARIANCES[self.covariance](means, self.std))
 
     def build_sampler(self, mixture: GaussianMixture) -> ToySampler:
         """Build the sampler, with σ_0 and σ_∞ from the geometry of the mixture where they are not given."""

@@ -54,6 +54,8 @@ class ToyResult:
             "weights": self.judge.mixture.weights.tolist(),
             "sigma_start": first.sampler.sigma_0,
             "sigma_end": first.sampler.sigma_inf,
+            "sampler": "sisa" if self.config.by_sisa else self.config.sampler,
+            "beta": first.sampler.beta,
             "lambda": self.judge.axis.width,
         }
         floor = {"kind": "mean distance of true to true samples", "n": self.config.samples, "w1": self.judge.floor}

@@ -25,9 +25,11 @@ def save_toy(result: ToyResult, folder: Path) -> None:
         np.savez_compressed(temporary, **arrays)
     write_text(folder / "metrics.json", json_text(result.metrics()) + "\n")
     save_panels(result, folder / "figure.png")
-    if result.classes:
-        save_classes(result, folder / "classes.png")
-        save_embedding(result, folder / "embedding.png")
+    for name, save in {"classes.png": save_classes, "embedding.png": save_embedding}.items():
+        if result.classes:
+            save(result, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)  # of an earlier run
 
 
 def print_toy(result: ToyResult) -> None:

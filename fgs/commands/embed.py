@@ -64,12 +64,9 @@ def embed(asked: Embed) -> None:
 def _nearest(model: Model, phi: Tensor) -> list[dict[str, float]]:
     """Return the nearest classes of each row with ‖φ − φ_y‖, nearest first."""
     assert model.targets is not None
-    distances = torch.cdist(phi, model.targets)
-    found = distances.topk(min(NEAREST, len(model.classes)), largest=False)
-    return [
-        {model.classes[k]: distance for k, distance in zip(row.tolist(), values.tolist(), strict=True)}
-        for row, values in zip(found.indices, found.values, strict=True)
-    ]
+    found = torch.cdist(phi, model.targets).topk(min(NEAREST, len(model.classes)), largest=False)
+    rows = zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    return [{model.classes[k]: distance for k, distance in zip(*row, strict=True)} for row in rows]
 
 
 command = make_command(Embed, embed)

@@ -29,12 +29,12 @@ class Explore:
 
     def __post_init__(self) -> None:
         require(self, "out", self.out.suffix in (".html", ".htm"), "must end in .html")
-        require(self, "out", not self.out.is_dir(), "must be a file, is a folder")
 
 
 def explore(asked: Explore) -> None:
     """Sample what the page shows of the model, write the page, and open it."""
     with usage_errors():
+        require(asked, "out", not asked.out.is_dir(), "must be a file, is a folder")
         model = load_model(asked.run)
     try:
         with atomic(asked.out) as temporary:  # a folder that cannot be written to is found before minutes of sampling
@@ -44,7 +44,7 @@ def explore(asked: Explore) -> None:
                     features = feature_data(model, lambda images: advance("sampling", images))
             else:
                 print("fgs: the model has no features φ: the page has the mixture tab alone", file=sys.stderr)
-            temporary.write_text(page(features), encoding="utf-8")
+            temporary.write_text(page(features), encoding="utf-8", errors="replace")
     except OSError as error:
         fail(f"--out: cannot write {asked.out}: {error.strerror}; name another file", 2)
     print(f"{asked.out}: open it in a browser")

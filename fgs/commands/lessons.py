@@ -5,6 +5,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 from rich.console import Console
@@ -48,6 +49,7 @@ def teach(asked: Lessons) -> None:
     summary = asked.all or asked.json or len(chosen) > 1
     try:
         asked.out.mkdir(parents=True, exist_ok=True)  # not one writer's: lessons have folders of their own in it
+        TemporaryFile(dir=asked.out).close()  # or none of them can write
         with redirect_stdout(sys.stderr if summary else sys.stdout):
             records = [run_lesson(heading, asked.out) for heading in chosen]
     except OSError as error:

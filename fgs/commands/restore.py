@@ -18,6 +18,7 @@ from fgs.few_steps import MultiStep
 from fgs.figures import image_grid
 from fgs.images import Model, load_model
 from fgs.images.damage import Damage, blurred, hidden, nothing, shrunk
+from fgs.images.model import LARGEST
 from fgs.images.reading import UnusableError, write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import like, look_at
@@ -26,7 +27,7 @@ from fgs.protocols import ProjectedScore
 from fgs.restoration import Posterior, Projected, estimate_noise
 from fgs.sampling import draw_start
 
-SMALLEST, LARGEST = 16, 2**21  # pixels a side, and in all: some gigabytes of activations
+SMALLEST = 16  # pixels a side
 KEPT = 2**19  # pixels of which activations may be kept, for a pass backward
 BETA, SIGMA_END = 0.3, 0.01
 NOISE, WIDTH = 0.01, 0.2  # of an image that is said to have none: some gray levels; and the sd of pixels of textures
@@ -45,9 +46,7 @@ class Restore:
 
     image: Annotated[Path, Argument("The image.", metavar="IMAGE")]
     task: Annotated[str, _what("What is wrong with it.", "denoise|inpaint|pixels|deblur|enlarge")] = "denoise"
-    mask: Annotated[
-        Path | None, _what("Image of the same size, white where pixels are missing; black ones if unsaid.")
-    ] = None
+    mask: Annotated[Path | None, _what("Image as large, white where pixels are missing; black ones if unsaid.")] = None
     blur: Annotated[float | None, _what("Of deblur: sd of the blur, in pixels; 2 if left out.")] = None
     factor: Annotated[int | None, _what("Of enlarge: how many times; 4 if left out.")] = None
     noise: Annotated[float | None, _what("Its sd of noise, of a range of 1; of denoise estimated if left out.")] = None

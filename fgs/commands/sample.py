@@ -23,6 +23,7 @@ from fgs.figures import contact_sheet, image_grid
 from fgs.guidance import Released
 from fgs.images import Model, load_model
 from fgs.images.conditions import Condition, sample_composed, sample_rows
+from fgs.images.model import LARGEST
 from fgs.images.reading import write_image
 from fgs.images.samplers import HowToSample
 from fgs.images.shown import Shown, is_no_texture, like, look_at
@@ -31,6 +32,7 @@ from fgs.sampling import SISA, StepByStep
 
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
+LONGEST = 200  # bytes of a file's name, to which a number is added
 AT_ONCE = 16  # classes that are sampled where none is named
 COMPOSED = 96  # calls of --or and --and: they follow log p along the path, by steps that must be small
 FEW_CALLS = 12  # of the network, for a sample of every class
@@ -47,9 +49,7 @@ class Sample:
     """
 
     run: Annotated[Path | None, Argument("Folder of a run, or a checkpoint; the model that ships if left out.")] = None
-    class_: Annotated[
-        tuple[str, ...], _what("A class; may be repeated. If left out all, or some of many.", flag="--class")
-    ] = ()
+    class_: Annotated[tuple[str, ...], _what("A class; may be repeated. All, or some, if unsaid.", flag="--class")] = ()
     like: Annotated[tuple[Path, ...], _what("An image to sample the like of; may be repeated: φ is averaged.")] = ()
     like_each: Annotated[tuple[Path, ...], _what("An image to sample the like of; each has its own row.")] = ()
     or_: Annotated[tuple[str, ...], _what("With --class: samples of either; may be repeated.", flag="--or")] = ()
@@ -62,9 +62,7 @@ class Sample:
     size: Annotated[int | None, _what("Pixels a side; as trained on if left out.")] = None
     start: Annotated[Path | None, _what("Start at this image with noise --sigma added (Fig. 12).")] = None
     sigma: Annotated[float | None, _what("Noise level to start --start at.")] = None
-    downscale: Annotated[int | None, _what("Average blocks of --like and --start; what is known best if left out.")] = (
-        None
-    )
+    downscale: Annotated[int | None, _what("Average blocks of --like and --start; as known best if unsaid.")] = None
     release_at: Annotated[float | None, Option("Noise level below which guidance ends (Fig. 13).", panel="How")] = None
     how: HowToSample = field(default_factory=HowToSample)
     out: Annotated[Path, _output("New folder for grid.png, the images and samples.npz.")] = Path("samples")
@@ -173,7 +171,7 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         names = (*asked.class_, *others)
         model.condition(asked.class_)  # the error of one that is not known names the option that it came by
         model.condition(others, option)
-        return [word.join(names)], model.condition(names)
+        return _unique([word.join(names)]), model.condition(names)
     names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
     if len(names) < len(model.classes) and not asked.class_:
         print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)
@@ -191,9 +189,10 @@ def _tell(model: Model, shown: Shown, chosen: bool) -> None:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Number names whose files would have the name of another's."""
+    """Number names whose files would have the name of another's, and cut those that are too long for a file's."""
     labels: dict[str, str] = {}
     for name in names:
+        name = name.encode(errors="replace")[:LONGEST].decode(errors="ignore")
         label, number = name, 1
         while _file_name(label).casefold() in labels:  # there are systems on which a.png is A.png
             number += 1
@@ -211,6 +210,8 @@ def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition
     least = min(SMALLEST, model.patch)
     if asked.size is not None and asked.size < least:
         raise ValueError(f"size: must be at least {least}, got {asked.size}")
+    if (asked.size or 0) ** 2 > LARGEST:
+        raise ValueError(f"size: must be at most {int(LARGEST**0.5)}, got {asked.size}")
     if asked.start is None:
         size = asked.size or model.patch
         return condition, (size, size)
@@ -219,6 +220,8 @@ def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition
     if asked.size:
         top, left = ((length - size) // 2 for length in image.shape[1:])
         image = image[:, top : top + size, left : left + size]
+    if image[0].numel() > LARGEST:
+        raise ValueError(f"start: has {image[0].numel():,} pixels, more than {LARGEST:,}; give --size or --downscale")
     around = image.expand(len(condition.mean), -1, -1, -1)
     return condition._replace(mean=around, covariance=None), (image.shape[1], image.shape[2])
 

@@ -19,7 +19,7 @@ from fgs.images.config import CONFIG
 from fgs.images.model import load_model
 from fgs.images.recipe import Recipe, sizes
 from fgs.images.run import Run
-from fgs.images.sources import chosen_classes, flat_classes, read_patches
+from fgs.images.sources import flat_classes
 from fgs.training import CheckpointError, NotFiniteError
 from fgs.training.processes import average, begun, is_first, process_group
 from fgs.training.scalars import require_tensorboard, scalars
@@ -35,12 +35,7 @@ class TrainImages:
 
     recipe: Recipe = field(default_factory=Recipe)
     out: Annotated[Path, _run("New folder for weights, metrics and pictures.")] = Path("run")
-    resume: Annotated[
-        Path | None,
-        _run(
-            "Go on with the run in this folder, with its own options; longer, if more --steps or --minutes are given."
-        ),
-    ] = None
+    resume: Annotated[Path | None, _run("Go on with the run in this folder; longer, by --steps or --minutes.")] = None
     tensorboard: Annotated[bool, _run("Also write scalars for TensorBoard, into the run's folder.")] = False
     dry_run: Annotated[bool, _run("Print what would be trained, and stop.")] = False
     json: Annotated[bool, _run("Print JSON only.")] = False
@@ -74,7 +69,7 @@ def train_on_images(asked: TrainImages) -> None:
             require_tensorboard()
     if asked.dry_run:
         with usage_errors():
-            _describe(asked.recipe.on_this_machine(), asked.json)
+            _describe(Run(asked.out, asked.recipe.on_this_machine()).at_given_weights(), asked.json)
         return
     with process_group():
         _train_together(asked)
@@ -159,12 +154,11 @@ def _interruptions() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _describe(recipe: Recipe, as_json: bool) -> None:
+def _describe(run: Run, as_json: bool) -> None:
     """Print what would be trained."""
-    patches, hashes, skipped = read_patches(recipe)
-    config = asdict(replace(recipe, classes=chosen_classes(recipe, patches)))
-    warn_of(skipped)
-    about = sizes(recipe, len(hashes)) | {"classes": len(hashes)}
+    config, patches = asdict(run.recipe), run.patches
+    warn_of(run.skipped)
+    about = sizes(run.recipe, len(run.hashes)) | {"classes": len(run.hashes)}
     about |= {"pairs": int(patches.counts.sum()), "held_out": int(patches.held_out_counts.sum())}
     lines = [f"{name.replace('_', ' '):22} {value:,}" for name, value in about.items()]
     lines += [f"{name.rstrip('_').replace('_', '-'):22} {value}" for name, value in config.items()]

@@ -29,9 +29,9 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text, in UTF-8, atomically."""
+    """Write a file of text, in UTF-8, atomically; what of a file's name is no text becomes ?."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 class TakenError(FileExistsError):

@@ -23,11 +23,8 @@ def page(features: Mapping[str, Any] | None = None) -> str:
     data = json.dumps(colours | {"features": features}, ensure_ascii=False, separators=(",", ":"))
     # a name with </script> in it would end the script
     scripts = [f"const DATA = {data.replace('<', chr(92) + 'u003c')};", *map(_read, SCRIPTS)]
-    style = _read("style.css")
-    html = _read("page.html").replace("/* STYLE */", style)
-    return html.replace(
-        "<!-- SCRIPTS -->", "".join(f'<script>"use strict";\n{script}</script>\n' for script in scripts)
-    )
+    tags = "".join(f'<script>"use strict";\n{script}</script>\n' for script in scripts)
+    return _read("page.html").replace("/* STYLE */", _read("style.css")).replace("<!-- SCRIPTS -->", tags)
 
 
 def _read(name: str) -> str:

@@ -43,24 +43,19 @@ def dots(found: Mapping[str, Sequence[float]], names: Sequence[str], ylabel: str
 
 
 def scatter(
-    points: Sequence[tuple[float, float]],
-    slopes: Mapping[str, float],
-    labels: tuple[str, str],
-    path: Path,
-    scale: str = "log",
+    points: Sequence[tuple[float, float]], slopes: Mapping[str, float], labels: tuple[str, str], path: Path
 ) -> None:
-    """Draw points (x, y), and lines through the origin of the slopes given by name; both axes are "log" or "linear"."""
+    """Draw points (x, y), and lines through the origin of the slopes given by name, on logarithmic axes."""
     figure = new_figure(*SIZE)
     axes = figure.subplots()
-    shown = [point for point in points if scale == "linear" or min(point) > 0]  # a logarithm has no place for 0
+    shown = [point for point in points if min(point) > 0]  # a logarithm has no place for 0
     x, y = np.array(shown or [(1.0, 1.0)]).T
     axes.plot(x, y, "o" if shown else "", color="#0072B2", ms=4, mec="white", mew=0.3)
-    axes.set(xlabel=labels[0], ylabel=labels[1], xscale=scale, yscale=scale)
-    if scale == "log":
-        for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
-            axis.set_ticks(_round_numbers(values.min(), values.max()))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_locator(NullLocator())
+    axes.set(xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
+    for axis, values in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_ticks(_round_numbers(values.min(), values.max()))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     for name, slope in slopes.items():
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, slope * ends, color=OTHER, lw=1)

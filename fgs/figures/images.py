@@ -27,10 +27,10 @@ def image_grid(rows: Mapping[str, Tensor], columns: Sequence[str], title: str, p
             axes.set_axis_on()
             axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
-        label = "\n".join(fill(line, 14) for line in name.replace("_", " ").split("\n"))
+        label = "\n".join(fill(line, 14) for line in _drawable(name).replace("_", " ").split("\n"))
         axes_of_row[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center", parse_math=False)
     for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(fill(column.replace("_", " "), 18), fontsize=8, parse_math=False)
+        axes.set_title(fill(_drawable(column).replace("_", " "), 18), fontsize=8, parse_math=False)
     save_figure(figure, path, dpi=120, bbox_inches="tight", pad_inches=0.1)  # long names reach out
 
 
@@ -47,8 +47,14 @@ def contact_sheet(images: Mapping[str, Tensor], path: Path, columns: int = 16, z
         left, top = number % columns * across, number // columns * down
         pixels = (255 * image.cpu().clamp(0, 1)).round().to(torch.uint8).expand(3, -1, -1).permute(1, 2, 0)
         sheet.paste(Image.fromarray(pixels.numpy()).resize((width, height), Image.Resampling.NEAREST), (left, top))
+        name = _drawable(name)
         while pen.textlength(name) > width:
             name = name.removesuffix("…")[:-1] + "…"
         pen.text((left, top + height + 2), name, fill="black")
     with atomic(path) as temporary:
         sheet.save(temporary)
+
+
+def _drawable(name: str) -> str:
+    """Return a name with ? for what of a file's name is no text."""
+    return name.encode(errors="replace").decode()

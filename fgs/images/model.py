@@ -19,6 +19,7 @@ from fgs.training.checkpoints import CheckpointError, load_checkpoint
 
 SHIPPED = "textures.pt"  # in the folder of this module
 BATCH = 64  # images at a time
+LARGEST = 2**21  # pixels of an image to be made: some gigabytes of activations
 NAMED = 24  # classes that are named where one is not found
 
 
@@ -97,7 +98,7 @@ class Model:
         """Return which of the classes is named so."""
         if name not in self.classes:
             near = get_close_matches(name, self.classes, 3)
-            known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "--list names them"
+            known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "see fgs sample --list"
             hint = f"did you mean {' or '.join(near)}?" if near else known
             raise ValueError(f"{option}: the model knows no {name}; {hint}")
         return self.classes.index(name)
@@ -130,10 +131,10 @@ class Model:
         """Return φ of images, (N, C, H, W) in [0, 1], that need not be of any class it knows, (N, F).
 
         Raises:
-            ValueError: the network has no features.
+            UnusableError: the network has no features.
         """
         if not isinstance(self.network, GuidedUNet):
-            raise ValueError("RUN: needs a network guided by features; this one was trained otherwise")
+            raise UnusableError("the model has no features φ of pictures: it was not trained by --guidance features")
         parts = (x[first : first + BATCH] for first in range(0, len(x), BATCH))
         return torch.cat([self.network.features(part) for part in parts])
 

@@ -54,9 +54,8 @@ def read_images(
     missing = [name for name in only or () if name not in found]
     if missing:
         near = get_close_matches(missing[0], found, 3)
-        raise ValueError(
-            f"class: {named} has no {missing[0]}" + (f"; did you mean {' or '.join(near)}?" if near else "")
-        )
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"class: {named} has no {missing[0]}{hint}")
     classes = {name: place for name, place in found.items() if only is None or name in only}
     for name, (place, files) in classes.items():
         usable = []

@@ -57,9 +57,7 @@ _data, _method, _networks = (partial(Option, panel=panel) for panel in ("Data", 
 class Recipe:
     """What to train on what: the options of `fgs train-images` that a run keeps."""
 
-    data: Annotated[
-        tuple[str, ...], _data("Folder with a class an image or folder, or an image; drawn if unsaid.")
-    ] = ()
+    data: Annotated[tuple[str, ...], _data("Folder with an image or folder a class; or an image; else drawn.")] = ()
     class_: Annotated[tuple[str, ...], _data("A class of --data; may be repeated. All if unsaid.", flag="--class")] = ()
     classes: Annotated[str, _data("Those of --data, or new ones made of many.", "auto|fixed|endless")] = "auto"
     clusters: Annotated[int | None, _data("Classes to find by φ in all patches; labels only tell how well.")] = None
@@ -68,9 +66,7 @@ class Recipe:
     unseen: Annotated[str | None, _data("Folder of classes to measure while training.")] = None
     color: Annotated[bool, _data("RGB instead of gray.")] = False
     patch: Annotated[int, _data("Pixels a side of a patch; 80 for paper, 32 for the others.")] = BY_PRESET
-    overlapping: Annotated[
-        bool, _data("Every crop, or patches in a grid (paper).", flag="--overlapping/--side-by-side")
-    ] = True
+    overlapping: Annotated[bool, _data("Every crop, or a grid (paper).", flag="--overlapping/--side-by-side")] = True
     downscale: Annotated[int, _data("Average blocks of so many pixels a side.")] = 1
     held_out: Annotated[float, _data("Share of each image that is never trained on.")] = 0.25
     from_: Annotated[str | None, _method("Run, or shipped, whose weights to start at.", flag="--from")] = None
@@ -85,9 +81,7 @@ class Recipe:
     steps: Annotated[int | None, _networks("Steps, the same on every machine, instead of --minutes.")] = None
     minutes: Annotated[float, _networks("Training time.")] = 30.0
     learning_rate: Annotated[float, _networks("The highest; 0.001 for paper, 0.002 for the others.")] = BY_PRESET
-    optimizer: Annotated[str, _networks("Of convolutions; adam for paper, muon else.", "|".join(OPTIMIZERS))] = (
-        BY_PRESET
-    )
+    optimizer: Annotated[str, _networks("adam for paper, muon else.", "|".join(OPTIMIZERS))] = BY_PRESET
     precision: Annotated[str, _networks("Of products; auto where it pays.", "auto|float32|bfloat16")] = "auto"
     device: Annotated[str, _networks("Where to train.", "auto|cpu|cuda|mps")] = "auto"
     compile_: Annotated[bool, _networks("Compile first: minutes that pay on a GPU.", flag="--compile")] = False

@@ -38,6 +38,7 @@ from fgs.training.processes import begun, is_first, note_begun
 from fgs.training.trainer import Record, Spent, Trainer
 
 SOMEWHERE = "images"  # for the folder of the images
+PLACES = ("data", "unseen")  # settings that say where images lie, which may have moved when a run is taken up
 SIGMAS = [1.0, 0.5, 0.2, 0.1, 0.05]  # noise levels of a check
 DRAWS, SORTED = 3, 5  # what the seed is used for, beside those of `fgs.images.recipe`
 CHECKS = 20  # in a run
@@ -95,25 +96,30 @@ class Run:
         """
         recipe = recipe.on_this_machine()
         if not is_first():
-            return cls(folder, recipe)._at_given_weights()
+            return cls(folder, recipe).at_given_weights()
         again = begun()  # what the attempt before has left is written over
         if not again:
             require_free(folder)  # before much is read
-        run = cls(folder, recipe)._at_given_weights()
+        run = cls(folder, recipe).at_given_weights()
         with nullcontext() if again else output_folder(folder):
             folder.mkdir(parents=True, exist_ok=True)
             note_begun()
-            run.save()
             versions = {name: version(name) for name in ("fgs", "torch", "numpy")}
             versions["python"] = platform.python_version()
-            Config(run.recipe, run.hashes, run.legs, versions).write(folder)  # last: where it is, a run can be resumed
+            try:
+                run.save()
+                Config(run.recipe, run.hashes, run.legs, versions).write(folder)  # last: with it a run can be resumed
+            except BaseException:
+                for name in ("last.pt", "network.pt"):
+                    (folder / name).unlink(missing_ok=True)
+                raise
         return run
 
     @classmethod
     def resume(cls, folder: Path, asked: Mapping[str, Any]) -> "Run":
         """Take up a run where its state was last saved; with more steps or minutes than it had, for another leg.
 
-        What else is `asked` for of the recipe must be as it was.
+        What else is `asked` for of the recipe must be as it was, but for where the pictures lie.
 
         Raises:
             ContradictionError: other settings are asked for, less than was spent, or the images have changed.
@@ -124,21 +130,26 @@ class Run:
         check_device(config.recipe.device, "go on where the run was started")
         for name, value in asked.items():
             stored = getattr(config.recipe, name)
-            if name not in ("steps", "minutes") and value not in (stored, "auto"):
+            if name not in ("steps", "minutes", *PLACES) and value not in (stored, "auto"):
                 raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
         state = read_data(folder / "last.pt")
         longer = config.lengthened(asked, state)
+        moved = {name: asked[name] for name in PLACES if name in asked}
+        longer = longer._replace(recipe=replace(longer.recipe, **moved))
         run = cls(folder, longer.recipe, longer.legs)
         check_hashes(config.hashes, run.hashes)
         run._load(state)
-        if longer.legs != config.legs and is_first():
+        if longer != config and is_first():
             longer.write(folder)
         return run
 
-    def _at_given_weights(self) -> "Run":
-        """Start at the weights of another run, if the recipe names one."""
+    def at_given_weights(self) -> "Run":
+        """Start at the weights of another run, if the recipe names one; a ValueError if its labels mean others."""
         if self.recipe.from_:
-            self.trainer.start_at(load_model(Path(self.recipe.from_), "from").network.state_dict())
+            model = load_model(Path(self.recipe.from_), "from")
+            if self.recipe.guidance == "label" and model.classes != self.patches.classes:
+                raise ValueError("from: its labels name other classes; start at a run of --guidance features")
+            self.trainer.start_at(model.network.state_dict())
             self._sort()
         return self
 

@@ -30,10 +30,7 @@ class HowToSample:
         ValueError: one is out of range, or belongs to another sampler; the message begins with its name.
     """
 
-    sampler: Annotated[
-        str,
-        _how("The paper's; second order, corrected or not; first; and of flow matching.", "|".join(BETAS)),
-    ] = "corrected"
+    sampler: Annotated[str, _how("sisa is the paper's, velocity flow matching's.", "|".join(BETAS))] = "corrected"
     h: Annotated[float | None, _how("Step size in (0, 1], of sisa only; 0.3 if left out.")] = None
     beta: Annotated[float | None, _how("Noise control in (0, 1]; .15 for corrected, .3 for sisa, .2 else.")] = None
     steps: Annotated[int | None, _how("Network calls for an image, 48 if left out; not of sisa.")] = None

@@ -104,11 +104,14 @@ def patches_of(model: Model, data: Sequence[Path]) -> Patches:
 
     Raises:
         ContradictionError: the images are not those that the model was trained on.
-        ValueError: there are no images; the message begins with "data", or "class".
+        ValueError: there are no images; the message begins with "data".
         OSError: the images cannot be read.
     """
     recipe = replace(model.recipe, data=tuple(map(str, data)), device="cpu")
-    patches, now, _ = read_patches(recipe, model.classes)
+    try:
+        patches, now, _ = read_patches(recipe, model.classes)
+    except ValueError as error:
+        raise ValueError(f"data: {str(error).partition(': ')[2]}") from None
     check_hashes(model.hashes, now)
     return patches
 

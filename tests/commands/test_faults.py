@@ -7,14 +7,16 @@ import random
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 from conftest import flags_of
 from fgs.commands.console import results_in
+from fgs.common.files import write_text
 from fgs.common.text import SPELLED, json_text
-from fgs.figures import image_grid, scatter
+from fgs.figures import contact_sheet, image_grid, scatter
 from fgs.images.reading import write_image
 from fgs.noise import seeded
 
@@ -189,3 +191,46 @@ def test_a_logarithm_shows_what_it_can(tmp_path):
     for number, points in enumerate(([(0.0, 1.0), (1.0, 2.0)], [(0.0, 0.0)])):
         scatter(points, {"A": 1.0}, ("x", "y"), tmp_path / f"{number}.png")
         assert (tmp_path / f"{number}.png").exists()
+
+
+def test_names_of_other_bytes_are_drawn_and_written(tmp_path):
+    name = "stein\udcff"  # what a file's name that is no UTF-8 is read as
+    image_grid({name: torch.zeros(1, 1, 4, 4)}, [name], "", tmp_path / "grid.png")
+    contact_sheet({name: torch.zeros(1, 8, 8)}, tmp_path / "sheet.png")
+    write_text(tmp_path / "name.txt", name)
+    assert (tmp_path / "name.txt").read_text(encoding="utf-8") == "stein?"
+    assert (tmp_path / "grid.png").exists()
+    assert (tmp_path / "sheet.png").exists()
+
+
+SPENT = [MemoryError(), OverflowError("out of range"), RuntimeError("you tried to allocate 1 TB"), OSError(28, "full")]
+
+
+@pytest.mark.parametrize("error", SPENT, ids=lambda error: type(error).__name__)
+def test_what_runs_out_is_one_line(fgs, monkeypatch, error):
+    def run_toy(*arguments):
+        raise error
+
+    monkeypatch.setattr("toy.command.run_toy", run_toy)
+    code, out, err = fgs("toy", "--samples", "20")
+    assert (code, out) == (1, "")
+    assert err == f"fgs: failed: {str(error) or 'MemoryError'}\n"
+
+
+def test_an_error_of_the_program_keeps_its_traceback(fgs, monkeypatch):
+    def run_toy(*arguments):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("toy.command.run_toy", run_toy)
+    with pytest.raises(RuntimeError, match="shapes"):
+        fgs("toy", "--samples", "20")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_stdout_that_is_full_is_one_line():
+    with open("/dev/full", "w") as full:  # noqa: PTH123 what a shell does
+        run = [sys.executable, "-m", "fgs", "lessons"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("fgs: failed: ")
+    assert "No space left" in done.stderr

@@ -102,6 +102,13 @@ def test_a_run_that_is_not_there_is_named_by_its_option(fgs, damaged, tmp_path):
     assert err.startswith("fgs: --run: ")
 
 
+def test_what_has_no_features_is_no_like(fgs, run, damaged, tmp_path):
+    image = damaged["truth"]
+    code, _, err = fgs("restore", image, "--run", run["label"], "--like", image, "--out", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("fgs: the model has no features φ of pictures")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,6 +1,7 @@
 """`fgs sample` as a person meets it, with a network trained for a few steps."""
 
 import json
+import shutil
 from itertools import combinations
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_like_a_photograph(fgs, run, photo, tmp_path):
     assert (tmp_path / "out/like_my_wall-003.png").exists()
     code, _, err = fgs("sample", run["label"], "--like", photo, *QUICK, "--out", tmp_path / "other")
     assert code == 2
-    assert "RUN: needs a network guided by features" in err
+    assert "the model has no features φ" in err
 
 
 def test_pictures_of_one_texture_share_a_row_unless_each_has_its_own(fgs, run, photo, textures, tmp_path):
@@ -185,6 +186,7 @@ def test_start_and_release(fgs, run, photo, tmp_path):
 
 
 BAD = {
+    "too large": (["--size", "1449"], "--size: must be at most 1448, got 1449"),
     "unknown class": (["--class", "brikcs"], "--class: the model knows no brikcs; "),
     "two questions": (["--class", "bricks", "--unguided"], "--unguided: give only one of"),
     "too small": (["--size", "9"], "--size: must be at least 16, got 9"),
@@ -236,6 +238,8 @@ def test_bad_input_is_one_line(fgs, run, tmp_path, monkeypatch, name):
 
 def test_rows_that_would_share_a_file_are_numbered():
     assert _unique(["a b", "a_b", "c", "c", "c 2", "α = 0.5"]) == ["a b", "a_b 2", "c", "c 2", "c 2 2", "α = 0.5"]
+    long = _unique(["a" * 300, "a" * 301, "ü" * 300, "\udcff"])
+    assert [len(label.encode()) for label in long] == [200, 202, 200, 1]
     assert _unique(["a", "A", "Bark", "bark"]) == ["a", "A 2", "Bark", "bark 2"]  # one file on some systems
 
 
@@ -284,7 +288,7 @@ def test_embedding_what_cannot_be(fgs, run, photo, tmp_path):
     code, _, err = fgs("embed", run["features"], tmp_path / "nowhere.png")
     assert (code, err.count("\n")) == (2, 1)
     assert "nowhere.png: No such file" in err
-    assert "RUN: needs a network guided by features" in fgs("embed", run["label"], photo)[2]
+    assert "the model has no features φ" in fgs("embed", run["label"], photo)[2]
     assert "--out: must end in .npy" in fgs("embed", run["features"], "a.png", "--out", "phi.txt")[2]
 
 
@@ -301,3 +305,25 @@ def test_open_shows_the_grid(fgs, run, tmp_path, monkeypatch):
     code, _, err = fgs("sample", run["features"], "--n", 1, *QUICK, "--out", tmp_path / "out", "--open")
     assert (code, err) == (0, "")
     assert shown == [(tmp_path / "out/grid.png").as_uri()]
+
+
+def test_pictures_of_long_names_that_are_no_text(fgs, run, photo, tmp_path):
+    """Three names of 90 letters make a name that no file can have; one of other bytes makes none at all."""
+    paths = [tmp_path / f"{letter * 90}.png" for letter in "abc"] + [tmp_path / "stein\udcff.png"]
+    for path in paths:
+        shutil.copy(photo, path)
+    arguments = [part for path in paths for part in ("--like", path)]
+    code, _, err = fgs("sample", run["features"], *arguments, "--n", 1, *QUICK, "--out", tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert len(list((tmp_path / "out").glob("like_*-000.png"))) == 1
+    other = ["--like-each", paths[3], "--n", 1, *QUICK, "--out", tmp_path / "other"]
+    assert fgs("sample", run["features"], *other)[0] == 0
+    assert fgs("embed", run["features"], *paths, "--out", tmp_path / "phi.npy")[0] == 0
+
+
+def test_a_picture_to_start_at_may_be_too_large(fgs, run, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("fgs.commands.sample.LARGEST", 2000)
+    start = ["--unguided", "--start", photo, "--sigma", 0.3, "--n", 1, *QUICK, "--out"]
+    code, _, err = fgs("sample", run["features"], *start, tmp_path / "no")
+    assert (code, err) == (2, "fgs: --start: has 3,000 pixels, more than 2,000; give --size or --downscale\n")
+    assert fgs("sample", run["features"], "--size", 30, *start, tmp_path / "yes")[0] == 0

@@ -303,6 +303,31 @@ def test_out_on_a_file_says_so(fgs, tmp_path):
     assert "is a file" in err
 
 
+def test_a_name_that_is_too_long_for_a_folder_is_one_line(fgs, tmp_path):
+    for command in (["toy"], ["explore"]):
+        code, _, err = fgs(*command, "--out", tmp_path / ("a" * 300 + ".html"))
+        assert (code, err.count("\n")) == (2, 1)
+        assert "File name too long" in err
+
+
+def test_figures_of_an_earlier_run_are_not_left_beside_new_numbers(fgs, tmp_path):
+    assert fgs(*LEARNED, "--learned", "--method", "learned", "--out", tmp_path)[0] == 0
+    assert (tmp_path / "classes.png").exists()
+    assert fgs(*QUICK, "--out", tmp_path)[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"figure.png", "metrics.json", "samples.npz"}
+
+
+def test_json_says_how_it_sampled_and_weights_are_exact(fgs):
+    ways = {"sisa": [], "multi-step": ["--calls", "20"], "velocity": ["--sampler", "velocity", "--calls", "20"]}
+    for sampler, options in ways.items():
+        chosen = [] if sampler == "velocity" else ["--beta", "0.2"]
+        shown = ["--samples", "50", "--method", "exact", "--weights", ".9,.1", "--json"]
+        config = json.loads(fgs("toy", *options, *chosen, *shown)[1])["config"]
+        assert config["sampler"] == sampler
+        assert config["beta"] == (1.0 if sampler == "velocity" else 0.2)
+        assert config["weights"] == [0.9, 0.1]
+
+
 def test_by_constant_velocity(fgs):
     """One table, at β = 1, in the calls asked for; the exact score keeps the class."""
     code, out, _ = fgs(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 from test_reading import broken
 
+from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.synthetic import draw_textures
 from fgs.noise import seeded
@@ -75,6 +77,12 @@ BAD = {
     "learning rate": (["--learning-rate", "-1"], "--learning-rate: must be positive"),
     "seed": (["--seed", "-1"], "--seed: must not be negative"),
     "device": (["--device", "mps"], "--device: there is no mps here; use cpu or auto"),
+    "batch": (["--batch", "3", "--dry-run"], "--batch: "),
+    "nothing unseen": (["--unseen", "nowhere", "--dry-run"], "--unseen: nowhere is no folder"),
+    "no room": (
+        ["--data", "one", "--classes", "endless", "--synthetic", "0", "--dry-run"],
+        "--data: no picture has 10 pixels a side",
+    ),
     "one class": (["--data", "one"], "--data: one has 1 classes that can be used"),
 }
 
@@ -193,3 +201,34 @@ def test_without_the_package_there_are_no_scalars(fgs, tmp_path, monkeypatch):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "--tensorboard: needs a package; pip install" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_labels_of_other_classes_are_no_start(fgs, run, textures, tmp_path):
+    names = load_model(run["label"]).classes
+    same = [part for name in names for part in ("--class", name)]
+    other = [part for name in sorted(path.stem for path in textures.iterdir())[1:5] for part in ("--class", name)]
+    begin = ["train-images", "--from", run["label"], "--data", textures, "--steps", 1, "--device", "cpu"]
+    for arguments in (other, other[2:], [*other, "--dry-run"]):  # as many, fewer, and not even begun
+        code, _, err = fgs(*begin, *arguments, "--out", tmp_path / "no")
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("fgs: --from: its labels name other classes")
+        assert not (tmp_path / "no").exists()
+    assert fgs(*begin, *same, "--out", tmp_path / "yes")[0] == 0
+
+
+def test_a_run_and_its_pictures_may_move(fgs, textures, tmp_path, monkeypatch):
+    shutil.copytree(textures, tmp_path / "here/pictures")
+    monkeypatch.chdir(tmp_path / "here")
+    assert fgs(*QUICK, "--steps", 2, "--data", "pictures", "--out", "run")[0] == 0
+    (tmp_path / "there").mkdir()
+    shutil.move(tmp_path / "here/pictures", tmp_path / "there/moved")
+    monkeypatch.chdir(tmp_path)
+    longer = ["train-images", "--resume", "here/run", "--steps", 4]
+    code, _, err = fgs(*longer)
+    assert (code, err) == (2, "fgs: --data: pictures is no folder; name one that holds images\n")
+    code, _, err = fgs(*longer, "--data", "there")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("fgs: --data: ")
+    code, out, _ = fgs(*longer, "--data", "there/moved", "--json")
+    assert (code, json.loads(out)["step"]) == (0, 4)
+    assert fgs("evaluate", "here/run", "--n", 2, "--steps", 8, "--beta", 0.9, "--out", "found")[0] == 0

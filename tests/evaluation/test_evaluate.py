@@ -202,10 +202,13 @@ def test_bad_input_is_one_line(fgs, run, tmp_path):
     changed.mkdir()
     for name in load_model(run["features"]).classes:
         (changed / f"{name}.png").write_bytes(b"")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for arguments, line in (
         (["--unseen", tmp_path / "nowhere"], "--unseen: "),
         (["--unseen", changed], "--unseen: "),
         (["--data", changed], "--data: "),
+        (["--data", empty], f"--data: {empty} has no "),
         (["--n", 1], "--n: must be at least 2"),
     ):
         code, out, err = fgs("evaluate", run["features"], *arguments, "--out", tmp_path / "out")

@@ -356,3 +356,15 @@ def test_a_training_starts_at_other_weights_with_their_settings(run, textures, t
     assert "psnr_wrong" not in started.metrics[-1]
     with pytest.raises(ValueError, match=r"^color: --from has False"):
         Recipe(color=True).from_weights(model.recipe, {"color"})
+
+
+def test_what_ends_while_it_starts_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    for name in ("_save_network", "_save_state"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Run, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                Run.start(tmp_path / "run", Recipe(**TINY))
+        assert list(tmp_path.iterdir()) == []

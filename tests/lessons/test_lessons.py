@@ -327,3 +327,13 @@ def test_an_output_folder_that_cannot_be_written(two_lessons, monkeypatch, capsy
         Lesson(1)
     assert end.value.code == 2
     assert "--out: cannot write into" in capsys.readouterr().err
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_one_line(two_lessons, fgs, tmp_path, monkeypatch):
+    def refuse(**options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("fgs.commands.lessons.TemporaryFile", refuse)
+    code, out, err = fgs("lessons", "--all", "--json", "--out", tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"fgs: --out: cannot write into {tmp_path}: Permission denied; name another folder\n"

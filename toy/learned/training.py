@@ -34,7 +34,6 @@ INIT, DRAWS = range(20, 22)  # what the seed is used for, beside the uses elsewh
 Pairs = Callable[[nn.Module, Generator], tuple[Tensor, Tensor | None]]
 """(network, generator) -> samples x (N, d), and the φ (N, F) that they are conditioned on."""
 
-
 _networks = partial(Option, panel="Networks")
 
 
@@ -45,10 +44,7 @@ class Learning:
     minutes: Annotated[float, _networks("Training time of each network.")] = 0.25
     training_steps: Annotated[int | None, _networks("Steps of each instead, the same on every machine.")] = None
     primes: Annotated[int, _networks("Samples x' whose φ is averaged in training; 4 where classes overlap.")] = 1
-    blind: Annotated[
-        bool | None, _networks("Keep σ from them; by the mixture if unsaid.", flag="--blind/--sigma-input")
-    ] = None
-
+    blind: Annotated[bool | None, _networks("Keep σ from them, or not.", flag="--blind/--sigma-input")] = None
     clusters: Annotated[int | None, _networks("Classes to be found without labels; as there are if unsaid.")] = None
 
     def __post_init__(self) -> None:
@@ -125,9 +121,8 @@ def _train(trainer: Trainer, watch: Callable[[Record], None], before: Mapping[st
 def _muon(network: nn.Module, learning_rate: float) -> list[Optimizer]:
     """Muon of the hidden layers: after 4,000 steps at the floor, where Adam is not after 25,000."""
     assert isinstance(network, MLP)
-    return muon_of(
-        [hidden.weight for hidden in network.hidden if isinstance(hidden, nn.Linear)], network, learning_rate
-    )
+    hidden = [layer.weight for layer in network.hidden if isinstance(layer, nn.Linear)]
+    return muon_of(hidden, network, learning_rate)
 
 
 @contextmanager
