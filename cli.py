@@ -44,18 +44,19 @@ def main() -> NoReturn:
     warnings.showwarning = lambda message, *rest: print(f"fgs: warning: {message}", file=sys.stderr)
     try:
         code = app(prog_name="fgs", standalone_mode=False)
-        sys.stdout.flush()
+        print(end="", flush=True)  # what stdout cannot take is told of here
         sys.exit(code)
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's usage errors, in every version of it
             print(f"fgs: {' '.join(error.format_message().split())} (fgs --help lists the options)", file=sys.stderr)
             sys.exit(2)
-        spent = isinstance(error, RuntimeError) and any(word in str(error) for word in ("alloc", "linalg"))
-        if not spent and not isinstance(error, OSError | MemoryError | ArithmeticError):
+        text = f"{type(error).__name__} {error}".lower()
+        spent = isinstance(error, RuntimeError) and any(w in text for w in ("alloc", "out of memory", "linalgerror"))
+        if not spent and not isinstance(error, OSError | MemoryError | OverflowError):
             raise
         print(f"fgs: failed: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         try:
-            sys.stdout.flush()
+            print(end="", flush=True)
         except OSError:  # what cannot be written is not tried again at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -32,7 +32,7 @@ class Toy:
 
     config: ToyConfig = field(default_factory=ToyConfig)
     learned: Annotated[bool, _networks("Train networks on the mixture and add their rows.")] = False
-    labels: Annotated[str, _networks("Also train on classes found by φ.", "none|offline|online|both")] = "none"
+    labels: Annotated[str, _networks("Also by classes found once or all along.", "none|offline|online|both")] = "none"
     learning: Learning = field(default_factory=Learning)
     out: Annotated[Path | None, _output("Folder for samples.npz, metrics.json and figure.png.")] = None
     json: Annotated[bool, _output("Print the metrics as JSON only.")] = False

@@ -48,7 +48,7 @@ class ToyConfig:
     dim: Annotated[int, _mixture("Dimension d of x.")] = 1
     separation: Annotated[float, _mixture("Distance of neighbouring means, in units of λ.")] = 10.0
     std: Annotated[float, _mixture("λ, the sd of one class.")] = 0.1
-    weights: Annotated[tuple[float, ...] | None, _mixture("K, as .9,.1, or equal.", typed=str, read=_numbers)] = None
+    weights: Annotated[tuple[float, ...] | None, _mixture("K of sum 1, as .9,.1.", typed=str, read=_numbers)] = None
     means: Annotated[str, _mixture("Means evenly on a line, or Gaussian.", "line|random")] = "line"
     covariance: Annotated[str, _mixture("λ²Id, or λ²uuᵀ, u to the nearest mean.", "isotropic|rank1")] = "isotropic"
     target: Annotated[int, _mixture("The class to sample, from 0.")] = 0
@@ -57,8 +57,8 @@ class ToyConfig:
     seed: Annotated[int, _sampler("Seed of everything drawn.")] = 0
     h: Annotated[float, _sampler("Step size in (0, 1].")] = 0.05
     beta: Annotated[float, _sampler("Noise control in (0, 1]: 1 no noise, towards 0 Langevin dynamics.")] = 0.1
-    calls: Annotated[int | None, _sampler(f"Calls, instead of SISA's steps; {CALLS} where networks are called.")] = None
-    sampler: Annotated[str, _sampler("What spends the calls, instead of SISA.", "multi-step|velocity")] = "multi-step"
+    calls: Annotated[int | None, _sampler(f"Calls, not SISA's steps; {CALLS} for networks and --sampler.")] = None
+    sampler: Annotated[str, _sampler("Spends the calls; velocity has β = 1.", "multi-step|velocity")] = "multi-step"
     noise_level: Annotated[str, _sampler("σ: the schedule's, or of the residual.", "known|per-sample|pooled")] = "known"
     sigma_start: Annotated[float | None, _sampler("σ_0; from the mixture if left out.")] = None
     sigma_end: Annotated[float | None, _sampler("σ_∞; from the mixture if left out.")] = None

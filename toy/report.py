@@ -17,7 +17,7 @@ from toy.learned.scores import Learned
 
 def save_toy(result: ToyResult, folder: Path) -> None:
     """Write samples.npz, metrics.json, figure.png, and what else belongs to the run, into an existing folder."""
-    judge, config = result.judge, result.config
+    judge, config, again = result.judge, result.config, (folder / "metrics.json").exists()
     arrays: dict[str, Any] = {name: x.numpy() for name, x in result.blocks[0].samples.items()}
     arrays |= {"true": judge.true.numpy(), "target": np.array(config.target)}
     arrays |= {name: getattr(judge.mixture, name).numpy() for name in ("means", "covariances", "weights")}
@@ -28,7 +28,7 @@ def save_toy(result: ToyResult, folder: Path) -> None:
     for name, save in {"classes.png": save_classes, "embedding.png": save_embedding}.items():
         if result.classes:
             save(result, folder / name)
-        else:
+        elif again:
             (folder / name).unlink(missing_ok=True)  # of an earlier run
 
 

@@ -32,7 +32,7 @@ from fgs.sampling import SISA, StepByStep
 
 COLUMNS = 8  # of the grid
 SMALLEST = 16  # pixels a side
-LONGEST = 200  # bytes of a file's name, to which a number is added
+LONGEST = 200  # bytes of a file's name, to which more is added
 AT_ONCE = 16  # classes that are sampled where none is named
 COMPOSED = 96  # calls of --or and --and: they follow log p along the path, by steps that must be small
 FEW_CALLS = 12  # of the network, for a sample of every class
@@ -171,7 +171,7 @@ def rows_of(model: Model, asked: Sample) -> tuple[list[str], Condition]:
         names = (*asked.class_, *others)
         model.condition(asked.class_)  # the error of one that is not known names the option that it came by
         model.condition(others, option)
-        return _unique([word.join(names)]), model.condition(names)
+        return [word.join(names)], model.condition(names)
     names = asked.class_ or model.classes[:: 1 if asked.list_ else -(-len(model.classes) // AT_ONCE)]
     if len(names) < len(model.classes) and not asked.class_:
         print(f"fgs: {len(names)} of {len(model.classes):,} classes (--list names all)", file=sys.stderr)
@@ -189,10 +189,9 @@ def _tell(model: Model, shown: Shown, chosen: bool) -> None:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Number names whose files would have the name of another's, and cut those that are too long for a file's."""
+    """Number names whose files would have the name of another's."""
     labels: dict[str, str] = {}
     for name in names:
-        name = name.encode(errors="replace")[:LONGEST].decode(errors="ignore")
         label, number = name, 1
         while _file_name(label).casefold() in labels:  # there are systems on which a.png is A.png
             number += 1
@@ -202,7 +201,9 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _file_name(label: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", label)
+    """Return a name that a file may have: of one that is too long the middle is left out, as a number ends it."""
+    name = re.sub(r"[^\w.-]+", "_", label).encode()
+    return (name if len(name) <= LONGEST else name[: LONGEST // 2] + name[-LONGEST // 2 :]).decode(errors="ignore")
 
 
 def _start(model: Model, asked: Sample, condition: Condition) -> tuple[Condition, tuple[int, int]]:

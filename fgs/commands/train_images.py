@@ -35,7 +35,7 @@ class TrainImages:
 
     recipe: Recipe = field(default_factory=Recipe)
     out: Annotated[Path, _run("New folder for weights, metrics and pictures.")] = Path("run")
-    resume: Annotated[Path | None, _run("Go on with the run in this folder; longer, by --steps or --minutes.")] = None
+    resume: Annotated[Path | None, _run("Go on with this run; longer by --steps or --minutes, --data if moved.")] = None
     tensorboard: Annotated[bool, _run("Also write scalars for TensorBoard, into the run's folder.")] = False
     dry_run: Annotated[bool, _run("Print what would be trained, and stop.")] = False
     json: Annotated[bool, _run("Print JSON only.")] = False

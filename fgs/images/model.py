@@ -98,7 +98,7 @@ class Model:
         """Return which of the classes is named so."""
         if name not in self.classes:
             near = get_close_matches(name, self.classes, 3)
-            known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "see fgs sample --list"
+            known = f"it knows {', '.join(self.classes)}" if len(self.classes) <= NAMED else "see fgs sample RUN --list"
             hint = f"did you mean {' or '.join(near)}?" if near else known
             raise ValueError(f"{option}: the model knows no {name}; {hint}")
         return self.classes.index(name)

@@ -23,7 +23,7 @@ from torch import Tensor
 from fgs.common.files import output_folder, require_free, write_text
 from fgs.common.text import json_text
 from fgs.figures.images import image_grid
-from fgs.images.config import Config, ContradictionError, Leg, read_config
+from fgs.images.config import CONFIG, Config, ContradictionError, Leg, read_config
 from fgs.images.heap import Heap
 from fgs.images.held_out import class_features, class_means, denoise, denoise_held_out
 from fgs.images.model import load_model
@@ -110,7 +110,7 @@ class Run:
                 run.save()
                 Config(run.recipe, run.hashes, run.legs, versions).write(folder)  # last: with it a run can be resumed
             except BaseException:
-                for name in ("last.pt", "network.pt"):
+                for name in (CONFIG, "last.pt", "network.pt"):
                     (folder / name).unlink(missing_ok=True)
                 raise
         return run
@@ -119,7 +119,7 @@ class Run:
     def resume(cls, folder: Path, asked: Mapping[str, Any]) -> "Run":
         """Take up a run where its state was last saved; with more steps or minutes than it had, for another leg.
 
-        What else is `asked` for of the recipe must be as it was, but for where the pictures lie.
+        What else is `asked` for of the recipe must be as it was, but for where pictures lie; unseen ones may change.
 
         Raises:
             ContradictionError: other settings are asked for, less than was spent, or the images have changed.
@@ -130,7 +130,8 @@ class Run:
         check_device(config.recipe.device, "go on where the run was started")
         for name, value in asked.items():
             stored = getattr(config.recipe, name)
-            if name not in ("steps", "minutes", *PLACES) and value not in (stored, "auto"):
+            free = name in ("steps", "minutes") or (name in PLACES and stored)
+            if not free and value not in (stored, "auto"):
                 raise ContradictionError(f"{name}: the run was started with {stored}; leave this option out")
         state = read_data(folder / "last.pt")
         longer = config.lengthened(asked, state)
@@ -138,6 +139,8 @@ class Run:
         longer = longer._replace(recipe=replace(longer.recipe, **moved))
         run = cls(folder, longer.recipe, longer.legs)
         check_hashes(config.hashes, run.hashes)
+        if list(config.hashes) != list(run.hashes):  # a label is a place among them
+            raise ContradictionError("data: its classes come in another order; give the folders in that of before")
         run._load(state)
         if longer != config and is_first():
             longer.write(folder)

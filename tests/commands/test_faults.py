@@ -204,6 +204,7 @@ def test_names_of_other_bytes_are_drawn_and_written(tmp_path):
 
 
 SPENT = [MemoryError(), OverflowError("out of range"), RuntimeError("you tried to allocate 1 TB"), OSError(28, "full")]
+SPENT += [RuntimeError("CUDA error: out of memory"), torch.linalg.LinAlgError("not positive definite")]
 
 
 @pytest.mark.parametrize("error", SPENT, ids=lambda error: type(error).__name__)
@@ -217,13 +218,19 @@ def test_what_runs_out_is_one_line(fgs, monkeypatch, error):
     assert err == f"fgs: failed: {str(error) or 'MemoryError'}\n"
 
 
-def test_an_error_of_the_program_keeps_its_traceback(fgs, monkeypatch):
+@pytest.mark.parametrize("error", [RuntimeError("linalg.inv: A must be square"), ZeroDivisionError()], ids=repr)
+def test_an_error_of_the_program_keeps_its_traceback(fgs, monkeypatch, error):
     def run_toy(*arguments):
-        raise RuntimeError("shapes do not fit")
+        raise error
 
     monkeypatch.setattr("toy.command.run_toy", run_toy)
-    with pytest.raises(RuntimeError, match="shapes"):
+    with pytest.raises(type(error)):
         fgs("toy", "--samples", "20")
+
+
+def test_without_stdout_it_works(fgs, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert fgs("toy", "--samples", "20")[0] == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")

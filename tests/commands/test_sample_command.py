@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fgs.commands.sample import Sample, _start, _unique, rows_of
+from fgs.commands.sample import Sample, _file_name, _start, _unique, rows_of
 from fgs.few_steps import MultiStep
 from fgs.guidance import Released
 from fgs.images.conditions import Condition, sample_rows
@@ -238,8 +238,9 @@ def test_bad_input_is_one_line(fgs, run, tmp_path, monkeypatch, name):
 
 def test_rows_that_would_share_a_file_are_numbered():
     assert _unique(["a b", "a_b", "c", "c", "c 2", "α = 0.5"]) == ["a b", "a_b 2", "c", "c 2", "c 2 2", "α = 0.5"]
-    long = _unique(["a" * 300, "a" * 301, "ü" * 300, "\udcff"])
-    assert [len(label.encode()) for label in long] == [200, 202, 200, 1]
+    long = ["a" * 300, "a" * 299 + "b", "ü" * 150, "\udcff", "a" * 301]
+    assert _unique(long) == [*long[:4], f"{long[4]} 2"]
+    assert [len(_file_name(label).encode()) for label in long] == [200, 200, 200, 1, 200]
     assert _unique(["a", "A", "Bark", "bark"]) == ["a", "A 2", "Bark", "bark 2"]  # one file on some systems
 
 
@@ -310,8 +311,11 @@ def test_open_shows_the_grid(fgs, run, tmp_path, monkeypatch):
 def test_pictures_of_long_names_that_are_no_text(fgs, run, photo, tmp_path):
     """Three names of 90 letters make a name that no file can have; one of other bytes makes none at all."""
     paths = [tmp_path / f"{letter * 90}.png" for letter in "abc"] + [tmp_path / "stein\udcff.png"]
-    for path in paths:
-        shutil.copy(photo, path)
+    try:
+        for path in paths:
+            shutil.copy(photo, path)
+    except OSError:
+        pytest.skip("file names are text here")
     arguments = [part for path in paths for part in ("--like", path)]
     code, _, err = fgs("sample", run["features"], *arguments, "--n", 1, *QUICK, "--out", tmp_path / "out")
     assert (code, err) == (0, "")

@@ -315,6 +315,10 @@ def test_figures_of_an_earlier_run_are_not_left_beside_new_numbers(fgs, tmp_path
     assert (tmp_path / "classes.png").exists()
     assert fgs(*QUICK, "--out", tmp_path)[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {"figure.png", "metrics.json", "samples.npz"}
+    (tmp_path / "metrics.json").unlink()
+    (tmp_path / "classes.png").touch()  # of somebody else, as `fgs sample --list`
+    assert fgs(*QUICK, "--out", tmp_path)[0] == 0
+    assert (tmp_path / "classes.png").exists()
 
 
 def test_json_says_how_it_sampled_and_weights_are_exact(fgs):

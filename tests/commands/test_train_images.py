@@ -220,15 +220,31 @@ def test_a_run_and_its_pictures_may_move(fgs, textures, tmp_path, monkeypatch):
     shutil.copytree(textures, tmp_path / "here/pictures")
     monkeypatch.chdir(tmp_path / "here")
     assert fgs(*QUICK, "--steps", 2, "--data", "pictures", "--out", "run")[0] == 0
-    (tmp_path / "there").mkdir()
+    for other in ("there", "changed"):
+        shutil.copytree(textures, tmp_path / other)
+    shutil.copy(tmp_path / "changed/bricks.png", tmp_path / "changed/pebbles.png")
     shutil.move(tmp_path / "here/pictures", tmp_path / "there/moved")
     monkeypatch.chdir(tmp_path)
     longer = ["train-images", "--resume", "here/run", "--steps", 4]
     code, _, err = fgs(*longer)
     assert (code, err) == (2, "fgs: --data: pictures is no folder; name one that holds images\n")
-    code, _, err = fgs(*longer, "--data", "there")
-    assert (code, err.count("\n")) == (2, 1)
-    assert err.startswith("fgs: --data: ")
+    code, _, err = fgs(*longer, "--data", "changed")
+    assert (code, err) == (2, "fgs: --data: the images have changed since the run was started: pebbles\n")
+    code, _, err = fgs(*longer, "--unseen", "changed")
+    assert (code, err) == (2, "fgs: --unseen: the run was started with None; leave this option out\n")
     code, out, _ = fgs(*longer, "--data", "there/moved", "--json")
     assert (code, json.loads(out)["step"]) == (0, 4)
     assert fgs("evaluate", "here/run", "--n", 2, "--steps", 8, "--beta", 0.9, "--out", "found")[0] == 0
+
+
+def test_labels_keep_their_places_when_folders_change_theirs(fgs, textures, tmp_path):
+    for folder, names in {"a": ("bricks", "pebbles"), "b": ("brushed", "fingerprint")}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            shutil.copy(textures / f"{name}.png", tmp_path / folder)
+    before, after = (["--data", tmp_path / one, "--data", tmp_path / two] for one, two in ("ab", "ba"))
+    assert fgs(*QUICK, "--guidance", "label", "--steps", 2, *before, "--out", tmp_path / "run")[0] == 0
+    code, _, err = fgs("train-images", "--resume", tmp_path / "run", "--steps", 4, *after)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("fgs: --data: its classes come in another order")
+    assert fgs("train-images", "--resume", tmp_path / "run", "--steps", 4, *before)[0] == 0

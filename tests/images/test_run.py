@@ -14,7 +14,7 @@ from fgs.denoising import denoising_loss, inverse_variance, squared
 from fgs.embedding import centroid
 from fgs.images import run as runs
 from fgs.images import sources
-from fgs.images.config import ContradictionError, read_config
+from fgs.images.config import Config, ContradictionError, read_config
 from fgs.images.model import load_model
 from fgs.images.reading import write_image
 from fgs.images.recipe import Recipe
@@ -362,9 +362,18 @@ def test_what_ends_while_it_starts_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    for name in ("_save_network", "_save_state"):
+    def written_and_interrupted(config, folder):
+        assert {"last.pt", "network.pt"} < {path.name for path in folder.iterdir()}
+        (folder / "config.json").touch()
+        raise KeyboardInterrupt
+
+    for of, name, end in (
+        (Run, "_save_network", interrupted),
+        (Run, "_save_state", interrupted),
+        (Config, "write", written_and_interrupted),
+    ):
         with monkeypatch.context() as patched:
-            patched.setattr(Run, name, interrupted)
+            patched.setattr(of, name, end)
             with pytest.raises(KeyboardInterrupt):
                 Run.start(tmp_path / "run", Recipe(**TINY))
         assert list(tmp_path.iterdir()) == []
