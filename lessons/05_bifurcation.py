@@ -230,7 +230,7 @@ lesson.save(figure, "u_turn")
 # %% [markdown]
 # **What was seen.** The marks lie on the lines. So the answers are:
 #
-# 1. From $\sigma_S$, where the basins become one, about three quarters come back at $\beta = \frac12$: 0.77.
+# 1. From $\sigma_S$, where the basins become one, about three quarters come back at $\beta = \frac12$: 0.78.
 # 2. For a coin it takes much more noise. Even from $4\sigma_S$ it is 0.53. And from $\sigma_S/2$ nearly all come
 #    back: 0.96. So a class is chosen little by little: at $4\sigma_S$ next to nothing is decided, at $\sigma_S/2$
 #    nearly all.

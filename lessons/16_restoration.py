@@ -253,8 +253,9 @@ lesson.end()
 
 # %% [markdown]
 # **A network.** Nothing here asked how the score was made. `fgs restore photo.png --task inpaint --mask hole.png`
-# does it with the model that ships. The features $\phi$ of a class, or of another photograph, guide what is not
-# seen. Particles do not always win: where $y$ has little noise, few of them survive (`docs/uses.md` has a table).
+# does it with the model that ships: with `--careful` by `Posterior`, without by `Projected`, which is faster and is
+# told of the noise. The features $\phi$ of a class, or of another photograph, guide what is not seen. Particles are
+# not in the command. They do not always win: where $y$ has little noise, few survive (`docs/uses.md` has a table).
 
 # %% [markdown]
 # **Exercises** (answers in `answers.md`)
