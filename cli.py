@@ -11,10 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
     "toy": ("toy.command", "Sample one class of an exact Gaussian mixture by every kind of guidance."),
-    "lessons": (
-        "fgs.commands.lessons",
-        "The lessons, claims of the method derived and shown: list them, or run them.",
-    ),
+    "lessons": ("fgs.commands.lessons", "Lessons, claims of the method derived and shown: list them, or run them."),
     "textures": ("fgs.commands.textures", "Draw the library's own synthetic textures."),
     "train-images": ("fgs.commands.train_images", "Train the network on patches of images."),
     "sample": ("fgs.commands.sample", "Sample images of a class, like an image, or between two classes."),

@@ -112,7 +112,7 @@ def _say_classes(run: Run, asked: TrainImages) -> None:
 def _train(run: Run, board: Path | None) -> None:
     bars = training_bars(lambda: _detail(run))
     try:
-        with _interruptions() as interrupted, bars as watch, scalars(board) as write:
+        with _interruptions() as interrupted, bars as watch, scalars(board, len(run.metrics)) as write:
             for record in run.train():
                 if is_first():
                     watch(run.recipe.guidance, record)

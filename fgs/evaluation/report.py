@@ -127,10 +127,8 @@ def _left_out(found: Found) -> str:
 
 def _interpolation(found: Found) -> Section:
     header = ["from", "to", "distance of φ", *(f"α = {alpha:.2g}" for alpha in found["alphas"]), "monotone"]
-    rows = [
-        [*line["pair"], line["distance"], *line["progress"], "yes" if line["monotone"] else "no"]
-        for line in found["pairs"]
-    ]
+    said = {True: "yes", False: "no"}
+    rows = [[*line["pair"], line["distance"], *line["progress"], said[line["monotone"]]] for line in found["pairs"]]
     text = (
         f"{FEW} samples at each place between two classes: how far the mean of their texture statistics has come from "
         "the one (0) to the other (1). Pairs by their distance in φ."

@@ -58,7 +58,7 @@ class Endless:
         twice: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.patch, self.share, self.twice = patch, share, twice
+        self.patch, self.share = patch, share
         self.variation, self.device = variation, torch.device(device)
         real = [level for picture in pictures for level in _pyramid(picture, variation.scales, patch)]
         drawn = [level for picture in synthetic for level in _pyramid(picture, variation.scales, patch)]
@@ -70,6 +70,8 @@ class Endless:
         sizes = self.sides.prod(1)
         self.begin = sizes.cumsum(0) - sizes  # of each in the row of all pixels
         self.roomy = {k: (self.sides.amin(1) >= ROOM * k * patch).nonzero()[:, 0] for k in (1, 2)}
+        real_too = bool((self.roomy[2] < self.real).any()) or not real  # drawn pictures alone make no batch
+        self.twice = twice if real_too and len(self.roomy[2]) else 0.0
         self.pixels = torch.cat([level.flatten(1) for level in levels], 1).to(self.device)
         moments = [torch.var_mean(level.flatten(1).double() / 255, 1, correction=0) for level in levels]
         self.mean = torch.stack([mean for _, mean in moments]).float()
@@ -83,7 +85,7 @@ class Endless:
         Where x has twice the sides a group has a quarter of them, one at the least.
         """
         groups, k = n // shared, 1
-        if self.twice and len(self.roomy[2]) and float(torch.rand((), generator=generator)) < self.twice:
+        if self.twice and float(torch.rand((), generator=generator)) < self.twice:
             shared, k = max(1, shared // 4), 2
         level, recolor, turns = self._classes(groups, generator, self.roomy[k])
         drawn = []

@@ -11,17 +11,8 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+import fgs.images.reading as reading
 from fgs.common.files import atomic
-from fgs.images.reading import (
-    AS_IT_IS,
-    SUFFIXES,
-    Preparation,
-    Skipped,
-    UnusableError,
-    find_classes,
-    read_image,
-    write_image,
-)
 from fgs.images.synthetic import IMAGE, draw_textures
 from fgs.images.windows import Region, Windows, split
 from fgs.noise import seeded
@@ -33,10 +24,10 @@ Images = dict[str, list[Tensor]]
 def read_images(
     folder: Path | Sequence[Path],
     smallest: int,
-    how: Preparation = AS_IT_IS,
+    how: reading.Preparation = reading.AS_IT_IS,
     only: Sequence[str] | None = None,
     fewest: int = 2,
-) -> tuple[Images, list[Skipped]]:
+) -> tuple[Images, list[reading.Skipped]]:
     """Read the classes of a folder, or of several; see `find_classes` for its layout and the names.
 
     Each side of an image must have `smallest` pixels; `only` names the classes to read, None is all, and there must be
@@ -49,7 +40,7 @@ def read_images(
     """
     images: Images = {}
     folders = [folder] if isinstance(folder, Path) else folder
-    found, skipped = find_classes(*folders)
+    found, skipped = reading.find_classes(*folders)
     named = " and ".join(map(str, folders))
     missing = [name for name in only or () if name not in found]
     if missing:
@@ -61,23 +52,24 @@ def read_images(
         usable = []
         for file in files:
             try:
-                image = read_image(file, how)
+                image = reading.read_image(file, how)
                 if min(image.shape[1:]) < smallest:
-                    raise UnusableError(f"{image.shape[2]} × {image.shape[1]} pixels; a patch has {smallest} a side")
+                    size = f"{image.shape[2]} × {image.shape[1]}"
+                    raise reading.UnusableError(f"{size} pixels; a patch has {smallest} a side")
                 usable.append(image)
-            except UnusableError as error:
-                skipped.append(Skipped(file, str(error)))
+            except reading.UnusableError as error:
+                skipped.append(reading.Skipped(file, str(error)))
         if usable:
             images[name] = usable
         elif place.is_dir():
             raise ValueError(
-                f"data: {place} has {len(files)} files with the suffixes {', '.join(SUFFIXES)}, and none can "
+                f"data: {place} has {len(files)} files with the suffixes {', '.join(reading.SUFFIXES)}, and none can "
                 f"be used{f' ({skipped[-1]})' if files else ''}; mend or remove it"
             )
     if len(images) < fewest:
         raise ValueError(
             f"data: {named} has {len(images)} classes that can be used, of {len(classes)} with the suffixes "
-            f"{', '.join(SUFFIXES)}; needs {fewest} or more: an image file, or a folder of them, for each"
+            f"{', '.join(reading.SUFFIXES)}; needs {fewest} or more: an image file, or a folder of them, for each"
             f"{f' ({skipped[0]})' if skipped else ''}"
         )
     return images, skipped
@@ -101,7 +93,7 @@ def write_textures(folder: Path, classes: int, images: int, size: int, color: bo
         path = folder / f"{name}.png" if images == 1 else folder / name / f"{count % images:04d}.png"
         path.parent.mkdir(exist_ok=True)
         with atomic(path) as temporary:
-            write_image(temporary, image)
+            reading.write_image(temporary, image)
         yield path
 
 

@@ -15,7 +15,7 @@ from fgs.networks.unet import PRESETS, GuidedUNet, LabelUNet, UNet, receptive_fi
 from fgs.noise import seeded
 from fgs.training.devices import best_device, best_precision, check_device
 from fgs.training.muon import muon
-from fgs.training.processes import processes, share
+from fgs.training.processes import average, processes, share
 from fgs.training.trainer import NOTHING, Budget, Loss, Optimizers, Spent, adam
 
 NOISE_LEVELS = {"uniform": denoising.uniform(), "log-uniform": denoising.log_uniform(), "squared": denoising.squared()}
@@ -35,7 +35,7 @@ BY_PRESET: Any = None  # a field that is left at this takes the value of its pre
 OPTIMIZERS: dict[str, Optimizers] = {"adam": adam, "muon": muon}
 """adam: the paper's."""
 
-INIT = 2  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
+INIT, BANK = 2, 6  # what the seed is used for, beside what `fgs.images.synthetic` uses it for
 
 MANY = 64  # classes from which on "auto" makes endless ones of them
 SYNTHETIC, SYNTHETIC_SIZE = 160, 256  # textures that the library draws for endless classes, and pixels a side
@@ -136,6 +136,8 @@ class Recipe:
         check_device(self.device)
         device = best_device() if self.device == "auto" else self.device
         precision = best_precision(device) if self.precision == "auto" else self.precision
+        if average([float(precision == "bfloat16")])[0] < 1:  # processes that have measured otherwise agree
+            precision = "float32"
         return replace(self, device=device, precision=precision)
 
     @property

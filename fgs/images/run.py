@@ -8,7 +8,9 @@ metrics.jsonl  a line for each check: step, loss, PSNR of held-out patches condi
 denoised.png   some of those patches
 """
 
+import math
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -62,7 +64,7 @@ class Run:
             self.skipped += skipped
         network = recipe.build_network(len(self.patches.classes))
         network.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        seed = int(seeded(recipe.seed, DRAWS).initial_seed())
+        seed = int(seeded(recipe.seed, DRAWS, *[1] * bool(recipe.from_)).initial_seed())  # other batches than theirs
         self.heap: Heap | None = None
         if recipe.clusters:
             assert isinstance(network, GuidedUNet)
@@ -177,12 +179,14 @@ class Run:
         """
         saved = self.trainer.seconds
         of_a_leg = CHECKS if len(self.patches.classes) <= 4 * MOST else CHECKS // 4  # φ of many classes takes long
+        checked = self.trainer.budget.progress(self.trainer.step, saved)  # at the end of a check, which takes long
         for record in self.trainer.run():
             self.loss = record.loss if self.loss is None else 0.98 * self.loss + 0.02 * record.loss
-            checks = sum(line.get("leg", 1) == len(self.legs) for line in self.metrics)
-            if record.progress >= min(1.0, (checks + 1) / of_a_leg):
+            if record.progress >= min(1.0, (math.floor(of_a_leg * checked + 1e-9) + 1) / of_a_leg):
+                begin = time.perf_counter()
                 self._check(record.step, record.seconds)
-                saved = record.seconds
+                saved = record.seconds + time.perf_counter() - begin
+                checked = self.trainer.budget.progress(record.step, saved)
             elif record.seconds - saved > PAUSE:
                 self._save_state()
                 saved = record.seconds

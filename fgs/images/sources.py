@@ -13,7 +13,8 @@ from fgs.images.endless import FLAT, ROOM, Endless
 from fgs.images.model import Model
 from fgs.images.patches import Images, Patches, content_hash, draw_images, read_images
 from fgs.images.reading import Skipped, find_classes
-from fgs.images.recipe import MANY, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
+from fgs.images.recipe import BANK, MANY, SYNTHETIC, SYNTHETIC_SIZE, Recipe, Stream
+from fgs.noise import seeded
 
 
 def read_patches(recipe: Recipe, only: Sequence[str] = ()) -> tuple[Patches, dict[str, str], list[Skipped]]:
@@ -59,7 +60,8 @@ def stream_of(recipe: Recipe, patches: Patches) -> Stream:
     flat = flat_classes(patches)
     classes = [y for y, name in enumerate(patches.classes) if name not in flat]
     pictures = [pixels for y in classes for pixels in patches.training_pixels(y)]
-    drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, recipe.color, recipe.seed) if recipe.synthetic else {}
+    seed = int(seeded(recipe.seed, BANK).initial_seed())  # others than what may be held out, as drawn data are in part
+    drawn = draw_images(SYNTHETIC, 1, SYNTHETIC_SIZE, recipe.color, seed) if recipe.synthetic else {}
     synthetic = [image for of_class in drawn.values() for image in of_class]
     stream = Endless(pictures, recipe.patch, synthetic, recipe.synthetic, twice=recipe.twice, device=recipe.device)
     if not stream.real and recipe.synthetic < 1:

@@ -24,8 +24,10 @@ def split(sizes: Sequence[tuple[int, int]], patch: int, share: float = 0.25) -> 
     one, is held out whole. `sizes` are their height and width, `share` is what is held out, at the least one patch.
 
     Raises:
-        ValueError: the images are too few and too small to hold out any.
+        ValueError: the images are too few or too small to hold out any.
     """
+    if any(min(size) < patch for size in sizes):
+        raise ValueError(f"an image has fewer than {patch} pixels a side")
     train, held_out, small = [], [], []
     for image, (height, width) in enumerate(sizes):
         long = max(height, width)

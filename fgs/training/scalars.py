@@ -21,15 +21,15 @@ def require_tensorboard() -> None:
 
 
 @contextmanager
-def scalars(folder: Path | None) -> Iterator[Write]:
-    """Write loss, gradient and learning rate by step, and PSNR of every check, into a folder; None writes nothing."""
+def scalars(folder: Path | None, checks: int = 0) -> Iterator[Write]:
+    """Write loss, gradient and learning rate by step, and PSNR of later checks, into a folder; None writes nothing."""
     if folder is None:
         yield lambda record, checks: None
         return
     from torch.utils.tensorboard import SummaryWriter
 
+    written = checks if folder.exists() else 0  # those so far are there already, of a run that goes on
     with SummaryWriter(str(folder)) as board:
-        written = 0
 
         def write(record: Record, checks: Sequence[Mapping[str, Any]]) -> None:
             nonlocal written

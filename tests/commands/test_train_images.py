@@ -193,6 +193,10 @@ def test_scalars_for_tensorboard(fgs, tmp_path):
     shown = events.Scalars("held out PSNR")
     assert [event.step for event in shown] == [line["step"] for line in checks]
     assert [event.value for event in shown] == pytest.approx([line["psnr"] for line in checks])
+    assert fgs("train-images", "--resume", tmp_path / "run", "--steps", 60, "--tensorboard")[0] == 0
+    shown = accumulator(str(tmp_path / "run/tensorboard")).Reload().Scalars("held out PSNR")
+    checks = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [event.step for event in shown] == [line["step"] for line in checks]
 
 
 def test_without_the_package_there_are_no_scalars(fgs, tmp_path, monkeypatch):

@@ -133,6 +133,13 @@ def test_some_batches_show_x_of_twice_the_size_of_x_prime_and_of_the_same_class(
     assert all(Endless([noise(k, size=39)], 16, twice=0.9).pairs(4, seeded(k))[0].shape[-1] == 16 for k in range(9))
 
 
+def test_no_batch_is_of_drawn_pictures_alone_for_the_size_of_x():
+    small, large = [noise(k, size=30) for k in range(3)], [noise(9, size=80)]
+    assert Endless(small, 16, large, 0.1, twice=0.9).twice == 0
+    assert Endless([*small, noise(4, size=50)], 16, large, 0.1, twice=0.9).twice == 0.9
+    assert Endless([], 16, large, 1.0, twice=0.9).twice == 0.9
+
+
 def test_changes_of_colour_have_the_sizes_that_they_should():
     """Contrast within e^(±.5), one in seven colourless, chroma turned with the hues, a cast that leaves the gray."""
     picture = noise(2, 3)

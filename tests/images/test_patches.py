@@ -195,3 +195,11 @@ def test_pictures_are_of_whole_gray_levels():
     """Floats in [0, 1] would be divided by 255 once more."""
     with pytest.raises(ValueError, match=r"^data: .*uint8"):
         Patches({"a": [torch.rand(1, 64, 64)]}, 16)
+
+
+@pytest.mark.parametrize("size", [(20, 100), (20, 40), (31, 40)])
+def test_a_picture_smaller_than_a_patch_is_named(size):
+    """It has no place for one; what was counted below zero would be looked for in another class."""
+    images = {"a": 2 * [torch.zeros(1, *size, dtype=torch.uint8)], "b": 2 * [torch.zeros(1, 99, 99, dtype=torch.uint8)]}
+    with pytest.raises(ValueError, match=r"^data: class a: an image has fewer than 32 pixels a side"):
+        Patches(images, 32)

@@ -138,7 +138,8 @@ def test_files_that_cannot_be_used_take_little_memory(tmp_path):
         write_image(tmp_path / f"good{k}.png", torch.full((1, 40, 40), 50 * k, dtype=torch.uint8))
     count = len(broken(tmp_path))
     code = (
-        "import resource, sys; from pathlib import Path; from fgs.images.patches import Preparation, read_images\n"
+        "import resource, sys; from pathlib import Path\n"
+        "from fgs.images.patches import read_images; from fgs.images.reading import Preparation\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak(); images, skipped = read_images(Path(sys.argv[1]), 8, Preparation(color=True))\n"
         "print(len(images), len(skipped), peak() - before)"

@@ -3,7 +3,8 @@
 import json
 import pickle
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from fgs.images.sources import chosen_classes
 from fgs.images.synthetic import draw_textures
 from fgs.networks.unet import PRESETS, GuidedUNet
 from fgs.noise import seeded
+from fgs.training import trainer
 from fgs.training.checkpoints import CheckpointError, load_checkpoint
 from fgs.training.trainer import NotFiniteError
 
@@ -346,6 +348,10 @@ def test_a_training_starts_at_other_weights_with_their_settings(run, textures, t
     assert (recipe.patch, recipe.preset, recipe.batch) == (model.patch, model.recipe.preset, model.recipe.batch)
     assert recipe.learning_rate == model.recipe.learning_rate / 4
     started = Run.start(tmp_path / "new", recipe)
+    of_its_own = started.trainer.generator.initial_seed()  # batches other than those that the weights were trained on
+    assert (
+        of_its_own != Run(tmp_path, replace(recipe, from_=None, data=(str(textures),))).trainer.generator.initial_seed()
+    )
     for network in (started.network, started.trainer.network):
         for a, b in zip(network.parameters(), model.network.parameters(), strict=True):
             assert torch.equal(a, b)
@@ -377,3 +383,47 @@ def test_what_ends_while_it_starts_leaves_nothing(tmp_path, monkeypatch):
             with pytest.raises(KeyboardInterrupt):
                 Run.start(tmp_path / "run", Recipe(**TINY))
         assert list(tmp_path.iterdir()) == []
+
+
+def test_drawn_pictures_that_are_held_out_in_part_are_not_in_the_bank(monkeypatch):
+    monkeypatch.setattr(sources, "SYNTHETIC", 16)
+    monkeypatch.setattr(sources, "SYNTHETIC_SIZE", 64)
+    recipe = Recipe(patch=8, batch=4, steps=1, classes="endless", synthetic=0.5, device="cpu", precision="float32")
+    patches = sources.read_patches(recipe)[0]
+    stream = sources.stream_of(recipe, patches)
+    held = {bytes(image.flatten().numpy()) for image in patches._images}
+    whole = [k for k, side in enumerate(stream.sides.tolist()) if side == [64, 64]]
+    assert len(whole) == 16
+    for k in whole:
+        begin = int(stream.begin[k])
+        assert bytes(stream.pixels[:, begin : begin + 64 * 64].flatten().numpy()) not in held
+
+
+def test_checks_that_take_long_leave_time_to_train(tmp_path, monkeypatch):
+    """By a clock on which a step takes half a second and a check ten, of a hundred in all: one is due in 5 s."""
+    clock = SimpleNamespace(now=0.0)
+
+    def perf_counter():
+        clock.now += 0.5
+        return clock.now
+
+    def check(run, step, seconds):
+        at.append(step)
+        clock.now += 10
+
+    at = []
+    monkeypatch.setattr(runs, "CHECKS", 20)
+    run = Run.start(tmp_path / "run", Recipe(**TINY | {"steps": None, "minutes": 100 / 60}))
+    monkeypatch.setattr(Run, "_check", check)
+    for module in (runs, trainer):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=perf_counter))
+    finish(run)
+    assert 4 <= len(at) <= 8
+    assert min(b - a for a, b in pairwise(at[:-1])) >= 5
+
+
+def test_processes_that_measure_differently_compute_alike(monkeypatch):
+    monkeypatch.setattr("fgs.images.recipe.best_precision", lambda device: "bfloat16")
+    assert Recipe(device="cpu").on_this_machine().precision == "bfloat16"
+    monkeypatch.setattr("fgs.images.recipe.average", lambda values: [0.5])  # the other one has found float32
+    assert Recipe(device="cpu").on_this_machine().precision == "float32"
