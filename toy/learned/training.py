@@ -44,7 +44,7 @@ class Learning:
     minutes: Annotated[float, _networks("Training time of each network.")] = 0.25
     training_steps: Annotated[int | None, _networks("Steps of each instead, the same on every machine.")] = None
     primes: Annotated[int, _networks("Samples x' whose φ is averaged in training; 4 where classes overlap.")] = 1
-    blind: Annotated[bool | None, _networks("Keep σ from them; else it depends.", flag="--blind/--sigma-input")] = None
+    blind: Annotated[bool | None, _networks("Keep σ from them; else by mixture.", flag="--blind/--sigma-input")] = None
     clusters: Annotated[int | None, _networks("Classes to be found without labels; as there are if unsaid.")] = None
 
     def __post_init__(self) -> None:
